@@ -1,0 +1,82 @@
+/**
+ * What a control entry says besides who and when. Each of these is applied to store/ by the ordered control applier;
+ * bulky or secret content is in the entry's payload parts, and only its SHA-256 stands here.
+ */
+import { z } from 'zod';
+import { actions, actorKinds, systems } from './taxonomy.ts';
+import { instanceIdPattern, principalIdPattern } from './ids.ts';
+
+const principal = z.string().regex(principalIdPattern);
+const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/);
+const version = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/);
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+const utc = z.iso.datetime({ precision: 3 });
+
+/** One tool that somebody may use: a system and the actions in it. */
+export const toolScope = z.strictObject({ system: z.enum(systems), actions: z.array(z.enum(actions)).max(64) });
+export type ToolScope = z.infer<typeof toolScope>;
+
+export const roles = ['admin', 'agent', 'operator', 'approver', 'compliance', 'auditor', 'responder'] as const;
+export type Role = (typeof roles)[number];
+
+/** What can be published in versions, so that a record can say which was in force and which was used. */
+export const versionKinds = ['mapping', 'prompt', 'model', 'agentBuild'] as const;
+export type VersionKind = (typeof versionKinds)[number];
+
+export const controlChange = z.discriminatedUnion('change', [
+  z.strictObject({
+    change: z.literal('principal.register'),
+    principal,
+    kind: z.enum(actorKinds),
+    roles: z.array(z.enum(roles)).max(roles.length),
+    /** The person answerable for an agent or service. */
+    owner: principal.optional(),
+    /** What the agent is meant to do. A decision that allows more than this was too broad. */
+    declared: z.array(toolScope).max(32).optional(),
+  }),
+  z.strictObject({ change: z.literal('principal.disable'), principal }),
+  /** The part `token` holds `{sha256}` of the secret; the secret itself is shown once and kept nowhere. */
+  z.strictObject({ change: z.literal('token.issue'), token: name, principal, role: z.enum(roles), expires: utc }),
+  z.strictObject({ change: z.literal('token.revoke'), token: name }),
+  /** `from` lets `to` act for them within `scope`. */
+  z.strictObject({
+    change: z.literal('delegation.grant'),
+    delegation: name,
+    from: principal,
+    to: principal,
+    scope: z.array(toolScope).max(32),
+    expires: utc,
+  }),
+  z.strictObject({ change: z.literal('delegation.revoke'), delegation: name }),
+  /** The part `policies` holds `{text}`; `digest` is the SHA-256 of that text in UTF-8. */
+  z.strictObject({
+    change: z.literal('policy.publish'),
+    policySet: z.string().regex(instanceIdPattern),
+    version: z.int().positive(),
+    digest: sha256,
+  }),
+  /** The part `content` holds the published thing as JSON; `digest` is the SHA-256 of its canonical JSON (RFC 8785). */
+  z.strictObject({
+    change: z.literal('version.publish'),
+    kind: z.enum(versionKinds),
+    name,
+    version,
+    digest: sha256,
+    /** Present for prompts, models and builds: the agent they are for. */
+    agent: principal.optional(),
+    /** Present for mappings: the system whose fields it names. */
+    system: z.enum(systems).optional(),
+  }),
+  /** `principals`: the only ones that may act under this credential. The credential itself is never in an entry. */
+  z.strictObject({
+    change: z.literal('connector.configure'),
+    system: z.enum(systems),
+    credential: name,
+    credentialVersion: z.int().positive(),
+    principals: z.array(principal).max(256),
+  }),
+  z.strictObject({ change: z.literal('connector.disable'), system: z.enum(systems), credential: name }),
+  z.strictObject({ change: z.literal('instance.suspend') }),
+  z.strictObject({ change: z.literal('instance.resume') }),
+]);
+export type ControlChange = z.infer<typeof controlChange>;
