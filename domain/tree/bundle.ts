@@ -1,0 +1,61 @@
+/** Entry bundles, c2sp.org/tlog-tiles "Log entries": each entry behind its length, uint16 big-endian. */
+import { TreeError } from './errors.ts';
+
+const prefixBytes = 2;
+export const entryBytesMax = 65_535;
+
+/** What is wrong with a bundle, at which of its entries (from 0). */
+export interface BundleFault {
+  readonly position: number;
+  readonly reason: string;
+}
+
+/** The entries one after the other, each behind its length. */
+export function encodeBundle(entries: readonly Uint8Array[]): Buffer {
+  const sizeBytes = entries.reduce((sum, entry) => sum + prefixBytes + entry.length, 0);
+  const bundle = Buffer.allocUnsafe(sizeBytes);
+  let at = 0;
+  for (const [position, entry] of entries.entries()) {
+    if (entry.length > entryBytesMax) {
+      throw new TreeError(
+        'ENTRY_TOO_LARGE',
+        `entry ${position} has ${entry.length} bytes, at most ${entryBytesMax} fit`,
+      );
+    }
+    at = bundle.writeUInt16BE(entry.length, at);
+    bundle.set(entry, at);
+    at += entry.length;
+  }
+  return bundle;
+}
+
+/** Takes a bundle apart as far as it goes. The entries are views of `bundle`, not copies. */
+export function readBundle(bundle: Uint8Array): { entries: Buffer[]; fault?: BundleFault } {
+  const bytes = Buffer.from(bundle.buffer, bundle.byteOffset, bundle.length);
+  const entries: Buffer[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const position = entries.length;
+    if (at + prefixBytes > bytes.length) {
+      return { entries, fault: { position, reason: 'the bundle ends inside a length prefix' } };
+    }
+    const length = bytes.readUInt16BE(at);
+    at += prefixBytes;
+    if (at + length > bytes.length) {
+      const reason = `the entry should have ${length} bytes, the bundle ends after ${bytes.length - at}`;
+      return { entries, fault: { position, reason } };
+    }
+    entries.push(bytes.subarray(at, at + length));
+    at += length;
+  }
+  return { entries };
+}
+
+/** The entries of a bundle; refuses bytes left over, and, where `count` is given, another number of entries. */
+export function decodeBundle(bundle: Uint8Array, count?: number): Buffer[] {
+  const { entries, fault } = readBundle(bundle);
+  if (fault) throw new TreeError('BUNDLE_MALFORMED', `entry ${fault.position} of the bundle: ${fault.reason}`);
+  if (count !== undefined && entries.length !== count) {
+    throw new TreeError('BUNDLE_MALFORMED', `the bundle has ${entries.length} entries, not ${count}`);
+  }
+  return entries;
+}
