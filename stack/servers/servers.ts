@@ -3,7 +3,7 @@
  * by us otherwise. Ours never outlive us (child.ts), and keep their data in the data folder.
  */
 import { join, resolve } from 'node:path';
-import { MongoClient } from 'mongodb';
+import { MongoClient, MongoServerError } from 'mongodb';
 import { checkAuthority } from '../../store/provisioning/authority.ts';
 import type { ServerChild } from './child.ts';
 import { ServersError } from './errors.ts';
@@ -114,11 +114,14 @@ async function haveTemporal(options: ServersOptions): Promise<Started<Servers['t
   return { title, found: { address: running.address, namespace, embedded: true }, child: running.child };
 }
 
+const authenticationFailed = 18;
+
 /** For an address that was given to us. Throws `MONGODB_UNREACHABLE` or `MONGODB_UNFIT`; never shows the address. */
 async function checkMongodb(uri: string): Promise<void> {
   let client: MongoClient | undefined;
   try {
-    client = new MongoClient(uri, { serverSelectionTimeoutMS: 10_000 });
+    const patience = /[?&]serverSelectionTimeoutMS=/i.test(uri) ? {} : { serverSelectionTimeoutMS: 10_000 };
+    client = new MongoClient(uri, patience);
     await client.connect();
     const authority = await checkAuthority(client);
     if (authority.state === 'lacking') {
@@ -126,6 +129,9 @@ async function checkMongodb(uri: string): Promise<void> {
     }
   } catch (error) {
     if (error instanceof ServersError) throw error;
+    if (error instanceof MongoServerError && error.code === authenticationFailed) {
+      throw new ServersError('MONGODB_UNFIT', 'The MongoDB of MONGODB_URI refuses the user and password given there.');
+    }
     // The driver's message may repeat the address, and with it a password: only its name is passed on.
     throw new ServersError(
       'MONGODB_UNREACHABLE',

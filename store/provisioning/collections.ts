@@ -1,0 +1,46 @@
+/** Every collection there is, and the databases they are in. None is ever made implicitly by a first write. */
+import type { InstanceId } from '../../schema/ids.ts';
+
+/**
+ * In each instance's own database. `segments` and `boxes` are the record; the others are projections of it and can be
+ * rebuilt: `events` (one document an event, for queries), `tiles`, `emitters` (sequence gaps), `tails` (cursors).
+ */
+export const instanceCollections = ['segments', 'boxes', 'events', 'tiles', 'emitters', 'tails'] as const;
+export type InstanceCollection = (typeof instanceCollections)[number];
+
+/** In the control database, shared by all instances; each document names its instance. */
+export const controlCollections = [
+  'keys',
+  'subjects',
+  'anchors',
+  'instances',
+  'principals',
+  'tokens',
+  'policies',
+  'versions',
+  'connectors',
+  'delegations',
+  'leases',
+  'refusals',
+] as const;
+export type ControlCollection = (typeof controlCollections)[number];
+
+export const controlDatabase = 'tk_control';
+
+/** An instance that would share the control database's name. */
+const reservedInstance = 'control';
+
+export class ReservedInstanceError extends Error {
+  override readonly name = 'ReservedInstanceError';
+  readonly code = 'INSTANCE_NAME_RESERVED';
+
+  constructor(instance: string) {
+    super(`"${instance}" can't name an instance: its database would be ${controlDatabase}. Choose another name.`);
+  }
+}
+
+/** Throws `ReservedInstanceError`. */
+export function instanceDatabase(instance: InstanceId): string {
+  if (instance === reservedInstance) throw new ReservedInstanceError(instance);
+  return `tk_${instance}`;
+}

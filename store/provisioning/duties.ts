@@ -1,0 +1,98 @@
+/**
+ * What each duty may do, as data: roles are made from this table, and a test compares it with what MongoDB allows.
+ * A process holds only the users of its duties. Nobody but retention may remove from the record, and nobody at all may
+ * update it: MongoDB refuses with code 13 (Unauthorized).
+ */
+import type { ControlCollection, InstanceCollection } from './collections.ts';
+
+/** MongoDB's privilege actions; an upsert needs insert and update. */
+export type CollectionAction = 'find' | 'insert' | 'update' | 'remove';
+export const collectionActions: readonly CollectionAction[] = ['find', 'insert', 'update', 'remove'];
+
+export const duties = ['appender', 'anchor', 'reader', 'projector', 'applier', 'retention', 'provisioner'] as const;
+export type Duty = (typeof duties)[number];
+
+type Allowed<C extends string> = Partial<Record<C, readonly CollectionAction[]>>;
+export interface DutyPrivileges {
+  /** In the database of each instance. */
+  readonly instance: Allowed<InstanceCollection>;
+  readonly control: Allowed<ControlCollection>;
+}
+
+const find = ['find'] as const;
+const insert = ['insert'] as const;
+const add = ['find', 'insert'] as const;
+const upsert = ['find', 'insert', 'update'] as const;
+const own = ['find', 'insert', 'update', 'remove'] as const;
+
+export const dutyPrivileges: Record<Duty, DutyPrivileges> = {
+  /** Extends the log. Looks ids up in the index, and makes the keys and subjects that an event needs. */
+  appender: {
+    instance: { segments: add, boxes: add, events: find, tails: find, emitters: find },
+    control: { keys: add, subjects: add, instances: find, refusals: insert },
+  },
+  /** Keeps checkpoints where no user of the record's database reaches. */
+  anchor: { instance: {}, control: { anchors: add } },
+  reader: {
+    instance: { segments: find, boxes: find, events: find, tiles: find, emitters: find, tails: find },
+    control: {
+      keys: find,
+      subjects: find,
+      anchors: find,
+      instances: find,
+      principals: find,
+      tokens: find,
+      policies: find,
+      versions: find,
+      connectors: find,
+      delegations: find,
+      refusals: find,
+    },
+  },
+  /** Derives the projections from the segments; leases decide which process does. */
+  projector: {
+    instance: { segments: find, events: own, tiles: own, emitters: own, tails: own },
+    control: { instances: find, leases: upsert },
+  },
+  /** Applies control entries of the log to the control state. */
+  applier: {
+    instance: { segments: find, boxes: find, tails: upsert },
+    control: {
+      instances: upsert,
+      principals: upsert,
+      tokens: upsert,
+      policies: upsert,
+      versions: upsert,
+      connectors: upsert,
+      delegations: upsert,
+      leases: upsert,
+      keys: add,
+      subjects: add,
+    },
+  },
+  /** The only one who may remove from the record. No process holds it yet. */
+  retention: { instance: { segments: ['find', 'remove'], boxes: ['find', 'remove'] }, control: {} },
+  /** Names a new instance. Its database and roles are made over the administrator's connection. */
+  provisioner: { instance: {}, control: { instances: add } },
+};
+
+/** The MongoDB user of a duty, and the name of its role in each database. */
+export const dutyUser = (duty: Duty): string => `tk-${duty}`;
+
+/** Where the users of the duties are kept, whatever database they work in. */
+const authSource = 'admin';
+
+/**
+ * The connection string of a duty: hosts and options of `baseUri`, with the duty's user. Credentials, authentication
+ * options and default database of `baseUri` do not survive. Throws a TypeError for what is no connection string.
+ */
+export function dutyUri(baseUri: string, duty: Duty, password: string): string {
+  const parts = /^(mongodb(?:\+srv)?:\/\/)(?:[^@/?]*@)?([^@/?]+)(?:\/[^?]*)?(?:\?(.*))?$/.exec(baseUri);
+  if (parts === null) throw new TypeError('The MongoDB address is not a connection string (mongodb://host:port/...).');
+  const [, scheme, hosts, query] = parts;
+  const kept = Array.from(new URLSearchParams(query ?? '')).filter(([name]) => !/^auth/i.test(name));
+  const options = new URLSearchParams(kept);
+  options.set('authSource', authSource);
+  const user = `${encodeURIComponent(dutyUser(duty))}:${encodeURIComponent(password)}`;
+  return `${scheme}${user}@${hosts}/?${options.toString()}`;
+}

@@ -1,0 +1,29 @@
+/** The indexes of every collection, besides MongoDB's own on `_id`. A new query adds its index here. */
+import type { ControlCollection, InstanceCollection } from './collections.ts';
+
+export interface CollectionIndex {
+  /** Field paths in order, ascending (1) or descending (-1). MongoDB derives the index's name from them. */
+  readonly key: Readonly<Record<string, 1 | -1>>;
+  readonly unique?: true;
+  /** Only documents that have the first field. */
+  readonly sparse?: true;
+}
+
+/**
+ * `events`: the projection's `_id` is the log index, so an index that ends in `_id` gives its rows in log order, and
+ * pages by log index stay stable under writes.
+ */
+export const instanceIndexes: Partial<Record<InstanceCollection, readonly CollectionIndex[]>> = {
+  events: [
+    { key: { id: 1 }, unique: true },
+    { key: { corr: 1, _id: 1 } },
+    { key: { run: 1, _id: 1 } },
+    { key: { emitter: 1, seq: 1 } },
+    { key: { res: 1, _id: 1 } },
+    { key: { principal: 1, _id: 1 } },
+    { key: { action: 1, _id: 1 } },
+    { key: { system: 1, _id: 1 } },
+  ],
+};
+
+export const controlIndexes: Partial<Record<ControlCollection, readonly CollectionIndex[]>> = {};
