@@ -39,14 +39,13 @@ export const entryVersion = 1;
 /** Limits of one event; each has its own refusal code (docs/errors.md). */
 export const eventLimits = {
   entryBytesMax: 65_535,
-  partBytesMax: 1_048_576,
+  /** A longer part is cut into chunks of this size, each with its own commitment. */
+  chunkBytesMax: 1_048_576,
   eventPartsBytesMax: 8_388_608,
   partsMax: 32,
   subjectsMax: 64,
   fieldsMax: 256,
   horizonMsDefault: 30 * 86_400_000,
-  /** An event id may be this far ahead of the server's clock. */
-  futureMsMax: 86_400_000,
   /** From this difference between event time and received time on, the entry is flagged as skewed. */
   skewMs: 300_000,
 } as const;
@@ -231,6 +230,8 @@ const urn = z.string().regex(/^urn:trailkeeper:[a-z]+:[A-Za-z0-9._:/@+-]+:[0-9a-
 const partCommitment = z.strictObject({
   name: z.string().max(64),
   subject: subjectId.optional(),
+  /** Present where the part was cut: the chunks of one name, in order, are its plaintext. */
+  chunk: z.strictObject({ position: z.int().nonnegative(), of: z.int().min(2) }).optional(),
   /** Length of the plaintext in bytes. */
   sizeBytes: z.int().nonnegative(),
   /** SHA-256(salt || plaintext), the 32-byte salt being inside the encrypted box. */

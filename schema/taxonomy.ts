@@ -159,7 +159,7 @@ export type ActorKind = (typeof actorKinds)[number];
 export const provenances = ['platform', 'reported'] as const;
 export type Provenance = (typeof provenances)[number];
 
-/** How content is kept. Assigned by the server from system and action (domain/retention-class.ts). */
+/** How content is kept. Assigned by the server from the action (domain/retention-class.ts). */
 export const retentionClasses = ['control', 'security', 'operational', 'communication'] as const;
 export type RetentionClass = (typeof retentionClasses)[number];
 

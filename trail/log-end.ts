@@ -1,0 +1,52 @@
+/**
+ * Where the log ends. Found by walking from the anchor, never as the largest `_id`: a stray segment far ahead is not
+ * part of the log. Everything beyond the anchor is verified again, and the whole must be the one that was signed.
+ */
+import type { Collection } from 'mongodb';
+import { openCheckpoint } from '../domain/tree/checkpoint.ts';
+import { emptyEdge } from '../domain/tree/edge.ts';
+import { emptyRoot } from '../domain/tree/hash.ts';
+import type { NoteKey } from '../domain/tree/note.ts';
+import type { Entry } from '../schema/event.ts';
+import type { Anchor } from './anchor.ts';
+import { TrailError } from './errors.ts';
+import { headAfter, inconsistent, verifySegment, type LogHead, type SegmentDocument } from './segments.ts';
+
+export const emptyHead: LogHead = { edge: emptyEdge, size: 0, root: emptyRoot, controlEpoch: -1, lastSegment: -1 };
+
+/** The head that was anchored last, taken from the record, which must hold it. */
+export const anchoredHead = async (
+  segments: Collection<SegmentDocument>,
+  anchor: Anchor,
+  key: NoteKey,
+): Promise<LogHead> => {
+  const anchored = await anchor.latest(key.name);
+  if (!anchored) return emptyHead;
+  const checkpoint = openCheckpoint(Buffer.from(anchored.note), [key], key.name);
+  const segment = await segments.findOne({ _id: anchored.segment });
+  if (!segment || segment._id + segment.n !== checkpoint.size)
+    throw new TrailError(
+      'LOG_BEHIND_ANCHOR',
+      `a checkpoint of size ${checkpoint.size} was given out, but the log does not hold it: it was rolled back or altered`,
+    );
+  const head = headAfter(segment);
+  if (!head.root.equals(checkpoint.root))
+    throw inconsistent(segment._id, `it does not end in the root that was signed at size ${checkpoint.size}`);
+  return head;
+};
+
+/** Walks from `head` to the end of what a majority holds; `visit` sees each verified segment on the way. */
+export const walkToEnd = async (
+  segments: Collection<SegmentDocument>,
+  head: LogHead,
+  visit?: (segment: SegmentDocument, entries: readonly Entry[]) => void,
+): Promise<LogHead> => {
+  let end = head;
+  for (;;) {
+    const segment = await segments.findOne({ _id: end.size });
+    if (!segment) return end;
+    const { next, entries } = verifySegment(end, segment);
+    visit?.(segment, entries);
+    end = next;
+  }
+};

@@ -1,0 +1,115 @@
+/**
+ * Data subjects by the ids they have elsewhere. The map is keyed: HMAC(look-up secret, system, kind, original id) to
+ * the encrypted subject id, so that its rows say nothing to whoever holds no key.
+ */
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
+import { Binary, MongoBulkWriteError, type Collection, type MongoClient } from 'mongodb';
+import type { SubjectRef } from '../schema/event.ts';
+import type { InstanceId, SubjectId } from '../schema/ids.ts';
+import { controlDatabase, majority } from './database.ts';
+import { TrailError } from './errors.ts';
+import { secretName, type Secrets } from './keys/secrets.ts';
+
+interface SubjectDocument {
+  /** `<instance>/<HMAC in hex>` */
+  _id: string;
+  instance: string;
+  subject: Binary;
+}
+
+const cachedMax = 100_000;
+const idsPerCall = 1000;
+
+export class Subjects {
+  readonly #instance: InstanceId;
+  readonly #secrets: Secrets;
+  readonly #map: Collection<SubjectDocument>;
+  readonly #cache = new Map<string, SubjectId>();
+  #keys: { mac: Buffer; box: Buffer } | undefined;
+
+  constructor(instance: InstanceId, secrets: Secrets, client: MongoClient) {
+    this.#instance = instance;
+    this.#secrets = secrets;
+    this.#map = client.db(controlDatabase).collection<SubjectDocument>('subjects', majority);
+  }
+
+  /** Subject ids for these references, in their order; unknown people get a new opaque id. */
+  async ensure(references: readonly SubjectRef[]): Promise<SubjectId[]> {
+    return this.#resolve(references, true) as Promise<SubjectId[]>;
+  }
+
+  /** Subject ids for these references, undefined where nobody is known by one. */
+  async find(references: readonly SubjectRef[]): Promise<(SubjectId | undefined)[]> {
+    return this.#resolve(references, false);
+  }
+
+  async #resolve(references: readonly SubjectRef[], create: boolean): Promise<(SubjectId | undefined)[]> {
+    if (references.every((reference) => 'subject' in reference)) return references.map((r) => r.subject);
+    const keys = await this.#lookupKeys(create);
+    if (!keys) return references.map((reference) => ('subject' in reference ? reference.subject : undefined));
+    const rows = references.map((reference) =>
+      'subject' in reference ? undefined : this.#rowId(keys.mac, reference),
+    );
+    const unknown = [...new Set(rows.filter((row) => row !== undefined && !this.#cache.has(row)))] as string[];
+    await this.#load(unknown, keys.box);
+    if (create) await this.#create(unknown.filter((row) => !this.#cache.has(row)), keys.box);
+    return references.map((reference, position) => {
+      if ('subject' in reference) return reference.subject;
+      return this.#cache.get(rows[position]!);
+    });
+  }
+
+  async #load(rows: readonly string[], key: Buffer): Promise<void> {
+    if (this.#cache.size + rows.length > cachedMax) this.#cache.clear();
+    for (let start = 0; start < rows.length; start += idsPerCall) {
+      const ids = rows.slice(start, start + idsPerCall);
+      for (const document of await this.#map.find({ _id: { $in: ids } }).toArray())
+        this.#cache.set(document._id, open(key, document.subject.buffer, document._id));
+    }
+  }
+
+  async #create(rows: readonly string[], key: Buffer): Promise<void> {
+    for (let start = 0; start < rows.length; start += idsPerCall) {
+      const made = rows.slice(start, start + idsPerCall).map((row): SubjectDocument => {
+        const subject = `sub_${randomBytes(16).toString('hex')}` as SubjectId;
+        return { _id: row, instance: this.#instance, subject: new Binary(seal(key, subject, row)) };
+      });
+      try {
+        await this.#map.insertMany(made, { ordered: false, ...majority });
+      } catch (error) {
+        // Another process named the same person first: its id is the one.
+        if (!(error instanceof MongoBulkWriteError) || error.code !== 11_000) throw error;
+      }
+    }
+    await this.#load(rows, key);
+    if (rows.some((row) => !this.#cache.has(row)))
+      throw new TrailError('TRAIL_UNAVAILABLE', 'a data subject that was just written could not be read back');
+  }
+
+  #rowId(mac: Buffer, reference: { system: string; kind: string; id: string }): string {
+    const digest = createHmac('sha256', mac).update(`${reference.system}\0${reference.kind}\0${reference.id}`);
+    return `${this.#instance}/${digest.digest('hex')}`;
+  }
+
+  async #lookupKeys(create: boolean): Promise<{ mac: Buffer; box: Buffer } | undefined> {
+    if (this.#keys) return this.#keys;
+    const names = [secretName.lookup];
+    const secret = (create ? await this.#secrets.ensure(names) : await this.#secrets.find(names)).get(names[0]!);
+    if (!secret) return undefined;
+    const derive = (info: string) => Buffer.from(hkdfSync('sha256', secret, Buffer.alloc(0), info, 32));
+    this.#keys = { mac: derive('trailkeeper/lookup-mac/v1'), box: derive('trailkeeper/lookup-box/v1') };
+    return this.#keys;
+  }
+}
+
+const seal = (key: Buffer, subject: SubjectId, row: string): Buffer => {
+  const nonce = randomBytes(12);
+  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(row));
+  return Buffer.concat([nonce, cipher.update(subject), cipher.final(), cipher.getAuthTag()]);
+};
+
+const open = (key: Buffer, sealed: Uint8Array, row: string): SubjectId => {
+  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, 12)).setAAD(Buffer.from(row));
+  decipher.setAuthTag(sealed.subarray(-16));
+  return Buffer.concat([decipher.update(sealed.subarray(12, -16)), decipher.final()]).toString() as SubjectId;
+};

@@ -1,0 +1,60 @@
+/**
+ * One instance's trail, as a process sees it: what it can do depends on the MongoDB users (duties) it was given.
+ * `openTrail` is the one way in.
+ */
+import type { MongoClient } from 'mongodb';
+import { encodeVkey, type NoteSigner } from '../domain/tree/note.ts';
+import type { InstanceId } from '../schema/ids.ts';
+import { mongoAnchor, type Anchor } from './anchor.ts';
+import type { KeyProvider } from './keys/provider.ts';
+import { Secrets } from './keys/secrets.ts';
+import { loadSigner } from './keys/signing.ts';
+import { PartReader } from './parts.ts';
+import { TrailReader } from './reader.ts';
+import { Sealer } from './seal.ts';
+import { Subjects } from './subjects.ts';
+import { LogWriter, type WriterOptions } from './writer.ts';
+
+/** MongoDB connections by duty (store/provisioning/duties.ts). */
+export interface TrailClients {
+  readonly appender: MongoClient;
+  readonly anchor: MongoClient;
+  readonly reader: MongoClient;
+}
+
+export interface Trail {
+  readonly instance: InstanceId;
+  /** The log's URL prefix without scheme: name of its key and first line of its checkpoints. */
+  readonly origin: string;
+  /** Verifier key, to be handed to third parties by another way than this log. */
+  readonly vkey: string;
+  readonly writer: LogWriter;
+  readonly reader: TrailReader;
+}
+
+export interface TrailOptions {
+  readonly clients: TrailClients;
+  readonly keys: KeyProvider;
+  readonly writer?: Partial<WriterOptions>;
+}
+
+export const openTrail = async (instance: InstanceId, origin: string, options: TrailOptions): Promise<Trail> => {
+  const { clients, keys } = options;
+  const secrets = new Secrets(instance, keys, clients.appender);
+  const subjects = new Subjects(instance, secrets, clients.appender);
+  const signer: NoteSigner = await loadSigner(origin, secrets);
+  const anchor: Anchor = mongoAnchor(clients.anchor);
+  const writer = new LogWriter(
+    instance,
+    { appender: clients.appender, anchor, signer, secrets, subjects },
+    options.writer,
+  );
+  const reader = new TrailReader(instance, {
+    client: clients.reader,
+    anchor: mongoAnchor(clients.reader),
+    key: signer,
+    parts: new PartReader(instance, secrets, clients.reader),
+    sealer: new Sealer(instance, secrets, subjects),
+  });
+  return { instance, origin, vkey: encodeVkey(signer), writer, reader };
+};

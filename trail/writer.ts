@@ -1,0 +1,275 @@
+/**
+ * Appends to one instance's log. Concurrent callers share a batch; one segment is in flight at a time, while the next
+ * batch is prepared and the last one's checkpoint is anchored. The order is the guarantee:
+ *   1. boxes, then the segment, are with a majority; 2. only then the checkpoint is signed, 3. anchored outside the
+ *   record's database, 4. and receipts leave.
+ * A crash before 1 leaves nothing that is visible; between 1 and 4 the events stand in the log, unacknowledged, and
+ * the caller's repetition is answered as a duplicate with a receipt.
+ */
+import type { Collection, MongoClient } from 'mongodb';
+import type { NoteSigner } from '../domain/tree/note.ts';
+import { eventLimits, type EventInput } from '../schema/event.ts';
+import type { InstanceId } from '../schema/ids.ts';
+import type { Provenance } from '../schema/taxonomy.ts';
+import type { Anchor } from './anchor.ts';
+import { Anchoring } from './anchoring.ts';
+import type { AppendItem, AppendResult, Placement } from './append-item.ts';
+import { catchUp, insertSegment } from './commit.ts';
+import { TrailError, type Refusal } from './errors.ts';
+import type { Secrets } from './keys/secrets.ts';
+import { anchoredHead, walkToEnd } from './log-end.ts';
+import { PartReader } from './parts.ts';
+import { Precedents } from './precedents.ts';
+import { Preparation, type PreparedBatch } from './prepare.ts';
+import { Sealer, unsealed } from './seal.ts';
+import { buildSegment, segmentEntriesMax, segmentsOf, type LogHead, type SegmentDocument } from './segments.ts';
+import type { Subjects } from './subjects.ts';
+
+export interface WriterOptions {
+  /** Events that may wait, and bytes of their payload. */
+  readonly queueEventsMax: number;
+  readonly queueBytesMax: number;
+  readonly horizonMs: number;
+  readonly nowMs: () => number;
+}
+
+export const writerDefaults: WriterOptions = {
+  queueEventsMax: 20_000,
+  queueBytesMax: 128 * 1024 * 1024,
+  horizonMs: eventLimits.horizonMsDefault,
+  nowMs: Date.now,
+};
+
+/** From this many waiting events on, the next batch is prepared while the last one is still being written. */
+const prepareAheadFrom = 256;
+
+export class LogWriter {
+  readonly #options: WriterOptions;
+  readonly #segments: Collection<SegmentDocument>;
+  readonly #anchor: Anchor;
+  readonly #signer: NoteSigner;
+  readonly #anchoring: Anchoring;
+  readonly #precedents: Precedents;
+  readonly #preparation: Preparation;
+  #queue: AppendItem[] = [];
+  #queuedBytes = 0;
+  /** The end of the log as this process knows it; changed only in the lane. */
+  #head: LogHead | undefined;
+  #running = false;
+  #ahead: Promise<PreparedBatch | undefined> | undefined;
+
+  constructor(
+    instance: InstanceId,
+    parts: {
+      appender: MongoClient;
+      anchor: Anchor;
+      signer: NoteSigner;
+      secrets: Secrets;
+      subjects: Subjects;
+    },
+    options: Partial<WriterOptions> = {},
+  ) {
+    this.#options = { ...writerDefaults, ...options };
+    this.#segments = segmentsOf(parts.appender, instance);
+    this.#anchor = parts.anchor;
+    this.#signer = parts.signer;
+    this.#anchoring = new Anchoring(parts.anchor, parts.signer);
+    this.#precedents = new Precedents(
+      instance,
+      parts.appender,
+      new PartReader(instance, parts.secrets, parts.appender),
+    );
+    this.#preparation = new Preparation(
+      instance,
+      parts.appender,
+      {
+        sealer: new Sealer(instance, parts.secrets, parts.subjects),
+        secrets: parts.secrets,
+        precedents: this.#precedents,
+      },
+      this.#options,
+    );
+  }
+
+  /**
+   * Appends events that passed the event model; one result an event, in order. Resolves once all accepted ones are
+   * with a majority and their checkpoint is anchored. Throws TrailError QUEUE_FULL before taking any of them, and
+   * TRAIL_UNAVAILABLE where the fate of some is not known: the same call again, with the same ids, is then safe.
+   * `ifControlEpoch`: append only while no control entry stands after this index (else STALE_CONTROL_EPOCH).
+   */
+  async append(
+    events: readonly EventInput[],
+    provenance: Provenance,
+    conditions: { readonly ifControlEpoch?: number } = {},
+  ): Promise<AppendResult[]> {
+    const taken = events.map((event) => unsealed(event, provenance));
+    const bytes = taken.reduce((sum, event) => sum + event.sizeBytes, 0);
+    const { queueEventsMax, queueBytesMax } = this.#options;
+    if (this.#queue.length + taken.length > queueEventsMax || this.#queuedBytes + bytes > queueBytesMax)
+      throw new TrailError('QUEUE_FULL', 'too many events wait to be appended; try again later with the same ids');
+    this.#queuedBytes += bytes;
+    try {
+      return await Promise.all(taken.map((event) => this.#enqueue(event, conditions.ifControlEpoch)));
+    } finally {
+      this.#queuedBytes -= bytes;
+    }
+  }
+
+  async #enqueue(event: ReturnType<typeof unsealed>, ifControlEpoch: number | undefined): Promise<AppendResult> {
+    const { promise, resolve, reject } = Promise.withResolvers<Placement | Refusal>();
+    this.#queue.push({ unsealed: event, ifControlEpoch, place: resolve, refuse: resolve, fail: reject });
+    if (!this.#running) void this.#run();
+    else if (!this.#ahead && this.#queue.length >= prepareAheadFrom) this.#ahead = this.#prepareNext();
+    const settled = await promise;
+    if ('code' in settled) return { status: 'refused', refusal: settled };
+    const { status, index, leafHash } = settled;
+    const checkpoint = await this.#covering(index + 1);
+    const receipt = { id: event.event.id, index, leafHash: leafHash.toString('hex'), checkpoint };
+    return { status, receipt };
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    // Callers of the same turn of the event loop share the first batch.
+    await Promise.resolve();
+    while (this.#queue.length > 0 || this.#ahead) {
+      const batch = await (this.#ahead ?? this.#prepareNext());
+      this.#ahead = this.#queue.length >= prepareAheadFrom ? this.#prepareNext() : undefined;
+      if (batch) await this.#commit(batch);
+    }
+    this.#running = false;
+  }
+
+  /** Never rejects: where preparing fails, its items fail. */
+  async #prepareNext(): Promise<PreparedBatch | undefined> {
+    const items = this.#queue.splice(0, segmentEntriesMax);
+    return this.#prepare(items);
+  }
+
+  async #prepare(items: readonly AppendItem[]): Promise<PreparedBatch | undefined> {
+    try {
+      await this.#requireHead();
+      const batch = await this.#preparation.prepare(items);
+      this.#queue.unshift(...batch.rest);
+      return batch.items.length > 0 ? batch : undefined;
+    } catch (error) {
+      failAll(items, error);
+      return undefined;
+    }
+  }
+
+  #commit(batch: PreparedBatch): Promise<void> {
+    return this.#inLane(() => this.#commitInLane(batch));
+  }
+
+  /** Settles every item of the batch. */
+  async #commitInLane(first: PreparedBatch): Promise<void> {
+    let batch: PreparedBatch | undefined = first;
+    while (batch) {
+      const items = batch.items.flatMap(({ item, followers }) => [item, ...followers]);
+      try {
+        const head = this.#head ?? (await this.#findHead());
+        const current = this.#stillCurrent(batch, head);
+        if (current === 'prepare-again') {
+          batch = await this.#prepare(items.filter((item) => !isStale(item, head)));
+          continue;
+        }
+        if (await this.#insert(batch, head)) return;
+      } catch (error) {
+        // What stands in the log is not known any more: it is found anew before the next segment.
+        this.#head = undefined;
+        failAll(items, error);
+        return;
+      }
+    }
+  }
+
+  /** Whether the batch is still free of precedents, and its conditions hold, at this end of the log. */
+  #stillCurrent(batch: PreparedBatch, head: LogHead): 'current' | 'prepare-again' {
+    const stale = batch.items.flatMap(({ item, followers }) => [item, ...followers]).filter((i) => isStale(i, head));
+    for (const item of stale)
+      item.refuse({
+        code: 'STALE_CONTROL_EPOCH',
+        message: `control state changed at ${head.controlEpoch}, after the decision was made; decide again`,
+      });
+    const { recent, generation } = this.#precedents;
+    const preceded = batch.items.some(({ item }) => {
+      const { id, emitter } = item.unsealed.event;
+      return recent.indexOf(id) !== undefined || recent.idAt(emitter) !== undefined;
+    });
+    return stale.length > 0 || preceded || batch.generation !== generation ? 'prepare-again' : 'current';
+  }
+
+  async #insert(batch: PreparedBatch, head: LogHead): Promise<boolean> {
+    const { segment, next } = buildSegment(head, {
+      entries: batch.items.map(({ sealed }) => sealed.bytes),
+      leaves: batch.leaves,
+      lastControl: batch.items.findLastIndex(({ sealed }) => sealed.isControl),
+      boxes: batch.boxes,
+    });
+    if ((await insertSegment(this.#segments, segment)) === 'lost') {
+      await this.#catchUp(head);
+      return false;
+    }
+    this.#head = next;
+    this.#precedents.recent.add(
+      segment._id,
+      batch.items.map(({ item }) => item.unsealed.event),
+    );
+    this.#anchoring.committed(next);
+    for (const [position, { item, followers }] of batch.items.entries()) {
+      const index = segment._id + position;
+      const leafHash = batch.leaves.subarray(32 * position, 32 * position + 32);
+      item.place({ status: 'accepted', index, leafHash });
+      for (const follower of followers) follower.place({ status: 'duplicate', index, leafHash });
+    }
+    return true;
+  }
+
+  /** The checkpoint over `size` entries; the last of them may be another process's, just found in the index. */
+  async #covering(size: number): Promise<string> {
+    if (!this.#anchoring.reaches(size)) await this.#inLane(() => this.#catchUp(this.#head));
+    return this.#anchoring.covering(size);
+  }
+
+  async #catchUp(head: LogHead | undefined): Promise<void> {
+    if (!head) return void (await this.#findHead());
+    this.#head = await catchUp(this.#segments, head, this.#precedents.recent);
+    this.#anchoring.committed(this.#head);
+  }
+
+  /** The end of the log: from memory, or found by walking from the anchor. */
+  async #requireHead(): Promise<void> {
+    if (!this.#head) await this.#inLane(async () => this.#head ?? this.#findHead());
+  }
+
+  async #findHead(): Promise<LogHead> {
+    const head = await walkToEnd(this.#segments, await anchoredHead(this.#segments, this.#anchor, this.#signer));
+    this.#precedents.reset(head.size);
+    this.#anchoring.committed(head);
+    this.#head = head;
+    return head;
+  }
+
+  #lane: Promise<unknown> = Promise.resolve();
+
+  /** One at a time: whatever moves the head. */
+  #inLane<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#lane.then(work);
+    this.#lane = done.catch(() => undefined);
+    return done;
+  }
+}
+
+const isStale = (item: AppendItem, head: LogHead): boolean =>
+  item.ifControlEpoch !== undefined && head.controlEpoch > item.ifControlEpoch;
+
+const failAll = (items: readonly AppendItem[], error: unknown): void => {
+  const failure =
+    error instanceof TrailError
+      ? error
+      : new TrailError('TRAIL_UNAVAILABLE', 'the log can not be written now; try again with the same ids', {
+          cause: error,
+        });
+  for (const item of items) item.fail(failure);
+};
