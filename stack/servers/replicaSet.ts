@@ -16,28 +16,18 @@ export interface ReplicaSetOptions {
 }
 
 /** Codes of https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml */
-const mongoCode = { unauthorized: 13, authenticationFailed: 18, alreadyInitialized: 23 };
+const mongoCode = { unauthorized: 13, authenticationFailed: 18, alreadyInitialized: 23, notYetInitialized: 94 };
 
 export async function prepareReplicaSet(options: ReplicaSetOptions): Promise<void> {
-  // Before there is a user, the localhost exception lets a client on loopback initiate and create the first one.
-  const anonymous = await connect(options, false);
+  const admin = await authenticate(options);
+  const client = admin ?? (await connect(options, false));
   try {
-    const hello = await anonymous.db('admin').command({ hello: 1 });
-    if (hello['setName'] === undefined && hello['isreplicaset'] === true) await initiate(anonymous, options);
-    const admin = await authenticate(options);
-    if (admin === undefined) {
-      await awaitPrimary(anonymous, options);
-      await createRoot(anonymous, options);
-      return;
-    }
-    try {
-      await followPort(admin, options);
-      await awaitPrimary(admin, options);
-    } finally {
-      await admin.close();
-    }
+    if (admin === undefined) await initiate(client, options);
+    else await followPort(client, options);
+    await awaitPrimary(client, options);
+    if (admin === undefined) await createRoot(client, options);
   } finally {
-    await anonymous.close();
+    await client.close();
   }
 }
 
@@ -60,12 +50,37 @@ async function authenticate(options: ReplicaSetOptions): Promise<MongoClient | u
   }
 }
 
-async function initiate(client: MongoClient, { port }: ReplicaSetOptions): Promise<void> {
-  const config = { _id: replicaSetName, members: [{ _id: 0, host: `127.0.0.1:${port}` }] };
-  try {
-    await client.db('admin').command({ replSetInitiate: config });
-  } catch (error) {
-    if (!hasCode(error, mongoCode.alreadyInitialized)) throw error;
+/**
+ * Before there is a user, the localhost exception lets a client on loopback initiate, configure and create the first
+ * user. A member whose configuration names another port finds itself in no set, as one that was never initiated; so it
+ * is the refusal to initiate that tells the two apart.
+ */
+async function initiate(client: MongoClient, options: ReplicaSetOptions): Promise<void> {
+  const db = client.db('admin');
+  const config = { _id: replicaSetName, version: 1, members: [{ _id: 0, host: `127.0.0.1:${options.port}` }] };
+  await untilInitialised(options, async () => {
+    const hello = await db.command({ hello: 1 });
+    if (hello['setName'] !== undefined) return;
+    try {
+      await db.command({ replSetInitiate: config });
+    } catch (error) {
+      if (hasCode(error, mongoCode.unauthorized)) throw passwordLost(options.user, error);
+      if (!hasCode(error, mongoCode.alreadyInitialized)) throw error;
+      await db.command({ replSetReconfig: config, force: true });
+    }
+  });
+}
+
+/** For some moments after its start, a member has not yet read whether it belongs to a set. */
+async function untilInitialised<T>({ timeoutMs }: ReplicaSetOptions, work: () => Promise<T>): Promise<T> {
+  const deadlineMs = performance.now() + timeoutMs;
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!hasCode(error, mongoCode.notYetInitialized) || performance.now() > deadlineMs) throw error;
+      await delay(50);
+    }
   }
 }
 
@@ -89,22 +104,26 @@ async function createRoot(anonymous: MongoClient, { user, password }: ReplicaSet
       writeConcern: { w: 'majority', j: true },
     });
   } catch (error) {
-    if (!hasCode(error, mongoCode.unauthorized)) throw error;
-    throw new ServersError(
-      'DATA_FOLDER_UNUSABLE',
-      `MongoDB's data holds users already, but the password in root-password does not open it for ${user}. ` +
-        'Restore that file beside the data, or move the data folder away to begin anew.',
-      { cause: error },
-    );
+    throw hasCode(error, mongoCode.unauthorized) ? passwordLost(user, error) : error;
   }
 }
 
+const passwordLost = (user: string, cause: unknown): ServersError =>
+  new ServersError(
+    'DATA_FOLDER_UNUSABLE',
+    `MongoDB's data holds users already, but the password in root-password does not open it for ${user}. ` +
+      'Restore that file beside the data, or move the data folder away to begin anew.',
+    { cause },
+  );
+
 /** The configuration names the member by its port: after the port setting changed, the member would not find itself. */
-async function followPort(admin: MongoClient, { port }: ReplicaSetOptions): Promise<void> {
+async function followPort(admin: MongoClient, options: ReplicaSetOptions): Promise<void> {
   const db = admin.db('admin');
-  const { config } = (await db.command({ replSetGetConfig: 1 })) as { config: Document };
+  const { config } = (await untilInitialised(options, () => db.command({ replSetGetConfig: 1 }))) as {
+    config: Document;
+  };
   const members = config['members'] as Document[];
-  const host = `127.0.0.1:${port}`;
+  const host = `127.0.0.1:${options.port}`;
   if (members.length === 1 && members[0]?.['host'] === host) return;
   await db.command({
     replSetReconfig: { ...config, version: Number(config['version']) + 1, members: [{ ...members[0], _id: 0, host }] },

@@ -26,7 +26,7 @@ export async function awaitNamespace(address: string, namespace: string, timeout
 
 /** For an address that was given to us. Throws `TEMPORAL_UNREACHABLE` or `TEMPORAL_UNFIT`. */
 export async function checkTemporal(address: string, namespace: string): Promise<void> {
-  const connection = Connection.lazy({ address, connectTimeout: 10_000 });
+  const connection = Connection.lazy({ address, connectTimeout: 5000 });
   try {
     await describe(connection, namespace);
   } catch (error) {
@@ -48,5 +48,5 @@ export async function checkTemporal(address: string, namespace: string): Promise
 }
 
 async function describe(connection: Connection, namespace: string): Promise<void> {
-  await connection.withDeadline(Date.now() + 10_000, () => connection.workflowService.describeNamespace({ namespace }));
+  await connection.withDeadline(Date.now() + 5000, () => connection.workflowService.describeNamespace({ namespace }));
 }
