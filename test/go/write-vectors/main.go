@@ -1,7 +1,7 @@
 // Command write-vectors prints, as JSON, what golang.org/x/mod/sumdb makes of fixed inputs: signed notes, roots, proofs
 // and tiles. The result is test/tree/vectors/sumdb.json; to make it again:
 //
-//	cd test/go && go run ./write-vectors > ../tree/vectors/sumdb.json
+//	(cd test/go && go run ./write-vectors) > test/tree/vectors/sumdb.json && npx oxfmt test/tree/vectors/sumdb.json
 package main
 
 import (
