@@ -46,11 +46,19 @@ export const mongoAnchor = (client: MongoClient): Anchor => {
 
   return {
     async latest(origin) {
-      const document = await anchors.find({ _id: range(origin, 0) }).sort({ _id: -1 }).limit(1).next();
+      const document = await anchors
+        .find({ _id: range(origin, 0) })
+        .sort({ _id: -1 })
+        .limit(1)
+        .next();
       return document ? found(document) : undefined;
     },
     async from(origin, size, limit) {
-      const documents = await anchors.find({ _id: range(origin, size) }).sort({ _id: 1 }).limit(limit).toArray();
+      const documents = await anchors
+        .find({ _id: range(origin, size) })
+        .sort({ _id: 1 })
+        .limit(limit)
+        .toArray();
       return documents.map(found);
     },
     async put(origin, { size, note, segment }) {

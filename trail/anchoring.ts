@@ -61,14 +61,20 @@ export class Anchoring {
         const note = signCheckpoint({ origin: this.#signer.name, size: end.size, root: end.root }, [this.#signer]);
         await this.#put({ size: end.size, note: note.toString(), segment: end.lastSegment });
         this.#anchored = { size: end.size, note: note.toString() };
-        this.#settle((waiter) => waiter.size <= end.size, (waiter) => waiter.resolve(note.toString()));
+        this.#settle(
+          (waiter) => waiter.size <= end.size,
+          (waiter) => waiter.resolve(note.toString()),
+        );
       } catch (error) {
         const failure =
           error instanceof TrailError
             ? error
             : new TrailError('TRAIL_UNAVAILABLE', 'the checkpoint could not be anchored', { cause: error });
         if (failure.code === 'LOG_FORKED') this.#forked = failure;
-        this.#settle(() => true, (waiter) => waiter.reject(failure));
+        this.#settle(
+          () => true,
+          (waiter) => waiter.reject(failure),
+        );
       }
     }
     this.#running = false;

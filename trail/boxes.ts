@@ -114,7 +114,7 @@ export const openBox = (instance: InstanceId, dataKey: Uint8Array, box: BoxDocum
     throw new TrailError('LOG_INCONSISTENT', 'a box of encrypted parts is not what was written', { cause });
   }
   const parts = new Map<string, OpenedPart>();
-  for (let at = 0; at < plaintext.length; ) {
+  for (let at = 0; at < plaintext.length;) {
     const hex = plaintext.toString('hex', at, at + 16);
     const event = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
     const position = plaintext.readUInt16BE(at + 16);

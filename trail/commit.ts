@@ -45,7 +45,9 @@ export const insertSegment = async (
 };
 
 const sameBytes = (a: SegmentDocument, b: SegmentDocument): boolean =>
-  a.n === b.n && Buffer.from(a.root.buffer).equals(b.root.buffer) && Buffer.from(a.entries.buffer).equals(b.entries.buffer);
+  a.n === b.n &&
+  Buffer.from(a.root.buffer).equals(b.root.buffer) &&
+  Buffer.from(a.entries.buffer).equals(b.entries.buffer);
 
 /** The end of the log after other writers' segments, each verified and put into the window. */
 export const catchUp = (

@@ -12,15 +12,7 @@ import type { AppendItem, Placement } from './append-item.ts';
 import { partKey } from './boxes.ts';
 import { TrailError, type Refusal } from './errors.ts';
 import type { PartReader } from './parts.ts';
-import {
-  emittersOf,
-  indexOf,
-  indexTail,
-  tailsOf,
-  type EmitterRow,
-  type IndexRow,
-  type TailRow,
-} from './projection.ts';
+import { emittersOf, indexOf, indexTail, tailsOf, type EmitterRow, type IndexRow, type TailRow } from './projection.ts';
 import { RecentEntries } from './recent.ts';
 import type { Sealing } from './seal.ts';
 import { parseEntry, segmentEntries, segmentsOf, type SegmentDocument } from './segments.ts';
@@ -96,10 +88,7 @@ export class Precedents {
         this.#indexedHighs.set(row._id, row.high);
     }
     return new Map(
-      emitters.map((emitter) => [
-        emitter,
-        Math.max(this.#indexedHighs.get(emitter) ?? 0, this.recent.high(emitter)),
-      ]),
+      emitters.map((emitter) => [emitter, Math.max(this.#indexedHighs.get(emitter) ?? 0, this.recent.high(emitter))]),
     );
   }
 
@@ -153,7 +142,10 @@ export class Precedents {
       const missing = this.#segments.find({ _id: { $gte: cursor, $lt: this.recent.from } }).sort({ _id: -1 });
       for await (const segment of missing) this.recent.add(segment._id, segmentEntries(segment).map(parseEntry));
       if (this.recent.from !== cursor)
-        throw new TrailError('LOG_INCONSISTENT', `the segments from ${cursor} to ${this.recent.from} are not all there`);
+        throw new TrailError(
+          'LOG_INCONSISTENT',
+          `the segments from ${cursor} to ${this.recent.from} are not all there`,
+        );
     }
     this.recent.dropBefore(cursor);
     if (this.recent.size > behindMax)
@@ -168,4 +160,6 @@ export const idConflict = (id: EventId): Refusal => ({
 
 /** What was sent, as one digest: two events of one call with the same id are the same if this is. */
 export const sentDigest = ({ unsealed }: AppendItem): string =>
-  createHash('sha256').update(JSON.stringify([unsealed.event, unsealed.provenance])).digest('hex');
+  createHash('sha256')
+    .update(JSON.stringify([unsealed.event, unsealed.provenance]))
+    .digest('hex');

@@ -41,7 +41,13 @@ export interface IndexRow {
   segment: number;
 }
 
-export const indexRow = (index: number, segment: number, bytes: Uint8Array, leaf: Uint8Array, entry: Entry): IndexRow => ({
+export const indexRow = (
+  index: number,
+  segment: number,
+  bytes: Uint8Array,
+  leaf: Uint8Array,
+  entry: Entry,
+): IndexRow => ({
   _id: index,
   id: entry.id,
   corr: entry.correlationId,

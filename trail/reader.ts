@@ -12,15 +12,7 @@ import type { CorrelationId, EventId, InstanceId } from '../schema/ids.ts';
 import type { System } from '../schema/taxonomy.ts';
 import type { Anchor, AnchoredCheckpoint } from './anchor.ts';
 import { joinParts, type PartReader } from './parts.ts';
-import {
-  emittersOf,
-  indexOf,
-  indexTail,
-  tailsOf,
-  type EmitterRow,
-  type IndexRow,
-  type TailRow,
-} from './projection.ts';
+import { emittersOf, indexOf, indexTail, tailsOf, type EmitterRow, type IndexRow, type TailRow } from './projection.ts';
 import type { Sealer } from './seal.ts';
 import { parseEntry } from './segments.ts';
 import { TileReader } from './tile-reader.ts';
@@ -131,12 +123,7 @@ export class TrailReader {
   }
 
   /** Correlation ids of the events that name this thing, by its original id in the target system; latest first. */
-  async correlationsOf(
-    system: System,
-    kind: string,
-    id: string,
-    subject?: SubjectRef,
-  ): Promise<CorrelationId[]> {
+  async correlationsOf(system: System, kind: string, id: string, subject?: SubjectRef): Promise<CorrelationId[]> {
     const urn = await this.#sealer.urn(system, kind, id, subject);
     if (!urn) return [];
     const rows = await this.findLatest({ $or: [{ res: urn }, { channel: urn }] }, 1000);

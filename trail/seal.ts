@@ -208,9 +208,7 @@ const cut = (part: PlainPart): Chunk[] => {
 const refuse = (code: Refusal['code'], message: string): Sealing => ({ refusal: { code, message } });
 
 /** Parts of many events, grouped by the data key that they go under. */
-export const groupByKey = (
-  events: readonly SealedEvent[],
-): Map<string, { name: DataKeyName; parts: SealedPart[] }> => {
+export const groupByKey = (events: readonly SealedEvent[]): Map<string, { name: DataKeyName; parts: SealedPart[] }> => {
   const groups = new Map<string, { name: DataKeyName; parts: SealedPart[] }>();
   for (const event of events) {
     for (const { key, part } of event.parts) {
@@ -222,4 +220,3 @@ export const groupByKey = (
   }
   return groups;
 };
-

@@ -99,7 +99,7 @@ export const verifySegment = (head: LogHead, segment: SegmentDocument): { next: 
   if (bytes.length === 0) throw inconsistent(segment._id, 'it is empty');
   const leaves = hashLeaves(bytes);
   const grown = appendLeaves(head.edge, head.size, leaves);
-  if (!leaves.equals(segment.leaves.buffer)) throw inconsistent(segment._id, 'its leaf hashes are not its entries\'');
+  if (!leaves.equals(segment.leaves.buffer)) throw inconsistent(segment._id, "its leaf hashes are not its entries'");
   if (!grown.root.equals(segment.root.buffer)) throw inconsistent(segment._id, 'its root is not that of its entries');
   const entries = bytes.map(parseEntry);
   const lastControl = entries.findLastIndex(isControlEntry);

@@ -47,12 +47,14 @@ export class Subjects {
     if (references.every((reference) => 'subject' in reference)) return references.map((r) => r.subject);
     const keys = await this.#lookupKeys(create);
     if (!keys) return references.map((reference) => ('subject' in reference ? reference.subject : undefined));
-    const rows = references.map((reference) =>
-      'subject' in reference ? undefined : this.#rowId(keys.mac, reference),
-    );
+    const rows = references.map((reference) => ('subject' in reference ? undefined : this.#rowId(keys.mac, reference)));
     const unknown = [...new Set(rows.filter((row) => row !== undefined && !this.#cache.has(row)))] as string[];
     await this.#load(unknown, keys.box);
-    if (create) await this.#create(unknown.filter((row) => !this.#cache.has(row)), keys.box);
+    if (create)
+      await this.#create(
+        unknown.filter((row) => !this.#cache.has(row)),
+        keys.box,
+      );
     return references.map((reference, position) => {
       if ('subject' in reference) return reference.subject;
       return this.#cache.get(rows[position]!);

@@ -168,7 +168,12 @@ describe('append', () => {
       const results = await Promise.all([a.writer.append([once], 'platform'), b.writer.append([once], 'platform')]);
       const receipts = results.flat().map(receiptOf);
       expect(receipts[0]?.index).toBe(receipts[1]?.index);
-      expect(results.flat().map(({ status }) => status).toSorted()).toEqual(['accepted', 'duplicate']);
+      expect(
+        results
+          .flat()
+          .map(({ status }) => status)
+          .toSorted(),
+      ).toEqual(['accepted', 'duplicate']);
     }
   });
 

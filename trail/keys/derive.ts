@@ -11,8 +11,7 @@ export interface DataKeyName {
 }
 
 /** `<class>/<yyyy-mm>/<subject or ->`. */
-export const dataKeyId = (name: DataKeyName): string =>
-  `${name.retentionClass}/${name.month}/${name.subject ?? '-'}`;
+export const dataKeyId = (name: DataKeyName): string => `${name.retentionClass}/${name.month}/${name.subject ?? '-'}`;
 
 export const monthOf = (utc: string): string => utc.slice(0, 7);
 

@@ -38,10 +38,8 @@ const observeEmitters = async (client: MongoClient, { instance, entries }: Taile
   for (const { _id, ...state } of await emitters.find({ _id: { $in: ids } }).toArray()) states.set(_id, state);
   for (const { entry } of entries)
     states.set(entry.emitter.id, observe(states.get(entry.emitter.id)!, entry.emitter.sequence).state);
-  const writes = [...states].map(
-    ([_id, replacement]): AnyBulkWriteOperation<EmitterRow> => ({
-      replaceOne: { filter: { _id }, replacement: replacement as EmitterRow, upsert: true },
-    }),
-  );
+  const writes = [...states].map(([_id, replacement]): AnyBulkWriteOperation<EmitterRow> => ({
+    replaceOne: { filter: { _id }, replacement: replacement as EmitterRow, upsert: true },
+  }));
   await emitters.bulkWrite(writes, { ordered: false });
 };

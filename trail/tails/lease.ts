@@ -18,27 +18,29 @@ export const leaseMs = 10_000;
 /** The fencing epoch, or undefined where another process holds the lease. */
 export const acquireLease = async (client: MongoClient, id: string, owner: string): Promise<number | undefined> => {
   const leases: Collection<LeaseDocument> = client.db(controlDatabase).collection('leases', majority);
-  try {
-    const lease = await leases.findOneAndUpdate(
+  const take = () =>
+    leases.findOneAndUpdate(
       { _id: id, $or: [{ owner }, { $expr: { $lt: ['$until', '$$NOW'] } }] },
       [
         {
           $set: {
-            fence: {
-              $cond: [{ $eq: ['$owner', owner] }, '$fence', { $add: [{ $ifNull: ['$fence', 0] }, 1] }],
-            },
+            fence: { $cond: [{ $eq: ['$owner', owner] }, '$fence', { $add: ['$fence', 1] }] },
             owner,
             until: { $add: ['$$NOW', leaseMs] },
           },
         },
       ],
-      { upsert: true, returnDocument: 'after', writeConcern: majority.writeConcern },
+      { returnDocument: 'after', writeConcern: majority.writeConcern },
     );
-    return lease?.fence;
+  const taken = await take();
+  if (taken) return taken.fence;
+  try {
+    await leases.insertOne({ _id: id, owner: '', fence: 0, until: new Date(0) }, majority);
   } catch (error) {
     if (error instanceof MongoServerError && error.code === 11_000) return undefined;
     throw error;
   }
+  return (await take())?.fence;
 };
 
 /** Lets another process take over at once. */
