@@ -1,5 +1,5 @@
 /** Opens the encrypted parts of entries. Which of them a caller may see is decided before this is asked. */
-import { Binary, type Collection, type MongoClient } from 'mongodb';
+import type { Binary, Collection, MongoClient } from 'mongodb';
 import { commitment } from '../domain/entry.ts';
 import type { Entry } from '../schema/event.ts';
 import type { InstanceId } from '../schema/ids.ts';

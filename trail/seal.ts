@@ -25,7 +25,7 @@ export interface Unsealed {
   readonly sizeBytes: number;
 }
 
-export const unsealed = (event: EventInput, provenance: Provenance): Unsealed => {
+export const toUnsealed = (event: EventInput, provenance: Provenance): Unsealed => {
   const parts = (event.parts ?? []).map(({ name, subject, content }) => ({ name, subject, bytes: partBytes(content) }));
   return { event, provenance, parts, sizeBytes: parts.reduce((sum, part) => sum + part.bytes.length, 0) };
 };
@@ -71,9 +71,9 @@ export class Sealer {
     const nameSecrets = named ? await this.#nameSecrets(events, subjects) : new Map<string, Buffer>();
     const receivedTime = new Date(receivedMs).toISOString();
     let first = 0;
-    return events.map((unsealed) => {
-      const own = subjects.slice(first, (first += unsealed.event.subjects?.length ?? 0));
-      return this.#sealOne(unsealed, own, nameSecrets, receivedTime, receivedMs);
+    return events.map((one) => {
+      const own = subjects.slice(first, (first += one.event.subjects?.length ?? 0));
+      return this.#sealOne(one, own, nameSecrets, receivedTime, receivedMs);
     });
   }
 

@@ -21,7 +21,7 @@ import { anchoredHead, walkToEnd } from './log-end.ts';
 import { PartReader } from './parts.ts';
 import { Precedents } from './precedents.ts';
 import { Preparation, type PreparedBatch } from './prepare.ts';
-import { Sealer, unsealed } from './seal.ts';
+import { Sealer, toUnsealed, type Unsealed } from './seal.ts';
 import { buildSegment, segmentEntriesMax, segmentsOf, type LogHead, type SegmentDocument } from './segments.ts';
 import type { Subjects } from './subjects.ts';
 
@@ -102,7 +102,7 @@ export class LogWriter {
     provenance: Provenance,
     conditions: { readonly ifControlEpoch?: number } = {},
   ): Promise<AppendResult[]> {
-    const taken = events.map((event) => unsealed(event, provenance));
+    const taken = events.map((event) => toUnsealed(event, provenance));
     const bytes = taken.reduce((sum, event) => sum + event.sizeBytes, 0);
     const { queueEventsMax, queueBytesMax } = this.#options;
     if (this.#queue.length + taken.length > queueEventsMax || this.#queuedBytes + bytes > queueBytesMax)
@@ -115,7 +115,7 @@ export class LogWriter {
     }
   }
 
-  async #enqueue(event: ReturnType<typeof unsealed>, ifControlEpoch: number | undefined): Promise<AppendResult> {
+  async #enqueue(event: Unsealed, ifControlEpoch: number | undefined): Promise<AppendResult> {
     const { promise, resolve, reject } = Promise.withResolvers<Placement | Refusal>();
     this.#queue.push({ unsealed: event, ifControlEpoch, place: resolve, refuse: resolve, fail: reject });
     if (!this.#running) void this.#run();

@@ -39,7 +39,7 @@ const observeEmitters = async (client: MongoClient, { instance, entries }: Taile
   for (const { entry } of entries)
     states.set(entry.emitter.id, observe(states.get(entry.emitter.id)!, entry.emitter.sequence).state);
   const writes = [...states].map(([_id, replacement]): AnyBulkWriteOperation<EmitterRow> => ({
-    replaceOne: { filter: { _id }, replacement: replacement as EmitterRow, upsert: true },
+    replaceOne: { filter: { _id }, replacement, upsert: true },
   }));
   await emitters.bulkWrite(writes, { ordered: false });
 };
