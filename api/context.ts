@@ -1,0 +1,38 @@
+/** What a resolver knows about the request: who asks, and the one instance that the request is confined to. */
+import type { Client } from '@temporalio/client';
+import type { Role } from '../schema/control.ts';
+import type { InstanceId, PrincipalId } from '../schema/ids.ts';
+import type { ActorKind } from '../schema/taxonomy.ts';
+import type { ControlState } from '../store/control-state.ts';
+import type { Recorder } from '../trail/recorder.ts';
+import type { Trail } from '../trail/trail.ts';
+
+/** Whom a token stands for. `instance` comes from the token alone: nothing in a request can name another. */
+export interface Caller {
+  readonly instance: InstanceId;
+  readonly principal: PrincipalId;
+  readonly kind: ActorKind;
+  readonly role: Role;
+  /** Name of the token, not its secret. */
+  readonly token: string;
+}
+
+export interface InstanceServices {
+  readonly trail: Trail;
+  readonly control: ControlState;
+  /** This process as an emitter in the instance's log. */
+  readonly recorder: Recorder;
+}
+
+export interface Services {
+  /** The same object for the same instance; opened when first asked for. */
+  open(instance: InstanceId): Promise<InstanceServices>;
+  readonly temporal: Client;
+  nowMs(): number;
+}
+
+export interface OperationContext {
+  readonly caller: Caller;
+  readonly services: Services;
+  readonly instance: InstanceServices;
+}
