@@ -46,7 +46,7 @@ describe('verifier keys', () => {
       `na me+${id}+${key}`,
       `${name}+${id}+${Buffer.alloc(33, 4).toString('base64')}`,
     ];
-    for (const vkey of wrong) expect(() => parseVkey(vkey), `${vkey}`).toThrow(code('KEY_MALFORMED'));
+    for (const vkey of wrong) expect(() => parseVkey(vkey), `key ${vkey}`).toThrow(code('KEY_MALFORMED'));
     expect(() => noteKey('has space', Buffer.alloc(32))).toThrow(code('KEY_MALFORMED'));
     expect(() => noteKey('plus+plus', Buffer.alloc(32))).toThrow(code('KEY_MALFORMED'));
     expect(() => noteKey('', Buffer.alloc(32))).toThrow(code('KEY_MALFORMED'));

@@ -122,7 +122,7 @@ describe('inclusion proofs', () => {
       { root: Buffer.concat([leaf, leaf]) },
       { size: 2, proof: [leaf.subarray(1)] },
     ]) {
-      expect(verifyInclusion({ ...claim, ...wrong }), `${JSON.stringify(wrong)}`).toBe(false);
+      expect(verifyInclusion({ ...claim, ...wrong }), `claim with ${JSON.stringify(wrong)}`).toBe(false);
     }
   });
 
