@@ -52,6 +52,31 @@ interface PlainPart {
   readonly bytes: Buffer;
 }
 
+/** What the events of one batch have in common. */
+interface BatchContext {
+  readonly nameSecrets: ReadonlyMap<string, Buffer>;
+  readonly receivedTime: string;
+  readonly receivedMs: number;
+  readonly salts: Salts;
+}
+
+/** Salts of 32 random bytes, drawn many at a time: a call for each is a tenth of the cost of an append. */
+class Salts {
+  #pool = Buffer.alloc(0);
+  readonly #drawn: number;
+
+  constructor(expected: number) {
+    this.#drawn = 32 * Math.max(1, expected);
+  }
+
+  next(): Buffer {
+    if (this.#pool.length === 0) this.#pool = randomBytes(this.#drawn);
+    const salt = this.#pool.subarray(0, 32);
+    this.#pool = this.#pool.subarray(32);
+    return salt;
+  }
+}
+
 export class Sealer {
   readonly #instance: InstanceId;
   readonly #secrets: Secrets;
@@ -70,10 +95,11 @@ export class Sealer {
     const named = events.some(({ event }) => event.resource ?? event.channel);
     const nameSecrets = named ? await this.#nameSecrets(events, subjects) : new Map<string, Buffer>();
     const receivedTime = new Date(receivedMs).toISOString();
+    const salts = new Salts(events.length);
     let first = 0;
     return events.map((one) => {
       const own = subjects.slice(first, (first += one.event.subjects?.length ?? 0));
-      return this.#sealOne(one, own, nameSecrets, receivedTime, receivedMs);
+      return this.#sealOne(one, own, { nameSecrets, receivedTime, receivedMs, salts });
     });
   }
 
@@ -103,9 +129,7 @@ export class Sealer {
   #sealOne(
     { event, provenance, parts, sizeBytes }: Unsealed,
     subjects: readonly SubjectId[],
-    nameSecrets: ReadonlyMap<string, Buffer>,
-    receivedTime: string,
-    receivedMs: number,
+    { nameSecrets, receivedTime, receivedMs, salts }: BatchContext,
   ): Sealing {
     const positions = [event.resource?.subject, event.channel?.subject, ...(event.parts ?? []).map((p) => p.subject)];
     if (positions.some((position) => position !== undefined && position >= subjects.length))
@@ -127,11 +151,10 @@ export class Sealer {
     const { resource, channel, subjects: _references, parts: _content, eventTime, ...shared } = event;
     const retentionClass = retentionClassOf(event.action);
     const month = monthOf(receivedTime);
-    const salts = randomBytes(32 * plain.length);
     const committed: Entry['parts'] = [];
     const sealedParts: { key: DataKeyName; part: SealedPart }[] = [];
     for (const [position, { name, subject, bytes, chunk }] of plain.entries()) {
-      const salt = salts.subarray(32 * position, 32 * position + 32);
+      const salt = salts.next();
       committed.push({
         name,
         ...(subject && { subject }),
