@@ -9,12 +9,16 @@ export class EventIds {
   #words = new Uint32Array(capacityMin * slotWords);
   #indexes = new Float64Array(capacityMin).fill(-1);
   #count = 0;
+  readonly #adding = new Uint32Array(slotWords);
 
   /** Adds an id (a UUID); returns the index at which it was seen before, or undefined if it is new. */
   add(id: string, index: number): number | undefined {
     if (this.#count * 4 >= this.#indexes.length * 3) this.#grow();
-    const hex = id.replaceAll('-', '');
-    const words = Uint32Array.from({ length: slotWords }, (_, i) => Number.parseInt(hex.slice(i * 8, i * 8 + 8), 16));
+    const words = this.#adding;
+    words[0] = Number.parseInt(id.slice(0, 8), 16);
+    words[1] = Number.parseInt(id.slice(9, 13) + id.slice(14, 18), 16);
+    words[2] = Number.parseInt(id.slice(19, 23) + id.slice(24, 28), 16);
+    words[3] = Number.parseInt(id.slice(28), 16);
     const slot = this.#find(words, 0);
     const seen = this.#indexes[slot]!;
     if (seen >= 0) return seen;

@@ -161,7 +161,6 @@ class Verification {
         const reason = i >= count ? `${entries.length} entries where there should be ${count}` : `the log has ${size}`;
         throw new ProblemFound({ kind: 'surplus-entries', index: this.#next, reason });
       }
-      // oxlint-disable-next-line no-await-in-loop -- entries are judged in order; there is a wait once a tile only
       if (this.#next % tileWidth === 0) await this.#beginWindow();
       const beside = chunk.leafHashes?.subarray(i * hashBytes, (i + 1) * hashBytes);
       const holds = this.#window.add(entry, beside?.length === hashBytes ? beside : undefined);

@@ -8,7 +8,7 @@ import {
   verifyConsistency,
   verifyInclusion,
 } from '../../domain/tree/proof.ts';
-import { leafHash } from '../../domain/tree/hash.ts';
+import { leafHash, nodeHash } from '../../domain/tree/hash.ts';
 import { ctEntries, ctRoots, numberedEntries, referencePath, referenceProof, referenceRoot } from './reference.ts';
 import { StoredTree } from './storedTree.ts';
 import { sumdb } from './sumdbVectors.ts';
@@ -126,6 +126,13 @@ describe('inclusion proofs', () => {
     }
   });
 
+  it('do not verify beyond the root of a tree of the size that is claimed', async () => {
+    const [first, second] = [tree.leaf(0), tree.leaf(1)];
+    const root = referenceRoot(entries.slice(0, 2));
+    expect(verifyInclusion({ leafHash: second, index: 1, size: 2, root, proof: [first] })).toBe(true);
+    expect(verifyInclusion({ leafHash: second, index: 0, size: 1, root, proof: [first] })).toBe(false);
+  });
+
   it('are refused for leaves that the tree does not have', async () => {
     await expect(inclusionProof(600, 600, tree.subtree)).rejects.toThrow('leaf 600 is not in a tree of size 600');
     await expect(inclusionProof(0, 0, tree.subtree)).rejects.toThrow('leaf 0 is not in a tree of size 0');
@@ -186,6 +193,13 @@ describe('consistency proofs', () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  it('do not verify beyond the roots of trees of the sizes that are claimed', async () => {
+    const claim = await claimOf(2, 3);
+    const above = tree.leaf(9);
+    const [oldRoot, newRoot] = [nodeHash(above, claim.oldRoot), nodeHash(above, claim.newRoot)];
+    expect(verifyConsistency({ ...claim, oldRoot, newRoot, proof: [...claim.proof, above] })).toBe(false);
   });
 
   it('prove nothing about empty or equal trees, and are refused', async () => {
