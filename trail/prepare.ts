@@ -3,12 +3,12 @@
  * told apart, entries are made and hashed, and the boxes are written (majority). A crash here leaves boxes that no
  * segment lists; nothing refers to them.
  */
-import { MongoBulkWriteError, type Collection, type MongoClient } from 'mongodb';
+import type { Collection, MongoClient } from 'mongodb';
 import { eventLimits } from '../schema/event.ts';
 import { eventIdTimeMs, type EventId, type InstanceId } from '../schema/ids.ts';
 import type { AppendItem } from './append-item.ts';
 import { sealBox, splitForBoxes, type BoxDocument } from './boxes.ts';
-import { majority } from './database.ts';
+import { insertMissing } from './insert-missing.ts';
 import type { Secrets } from './keys/secrets.ts';
 import { boxesOf } from './parts.ts';
 import { idConflict, sentDigest, type Precedents } from './precedents.ts';
@@ -160,27 +160,10 @@ export class Preparation {
     const boxes = [...groups].flatMap(([key, { parts }]) =>
       splitForBoxes(parts).map((list) => sealBox(this.#instance, key, keys.get(key)!, list)),
     );
-    for (const chunk of inBatchesOf(boxes)) await this.#insert(chunk);
+    for (const chunk of inBatchesOf(boxes)) await insertMissing(this.#boxes, chunk);
     return boxes.map((box) => ({ id: box._id, key: box.key }));
   }
-
-  /** An unknown result is settled by writing the same bytes again. */
-  async #insert(boxes: readonly BoxDocument[], again = true): Promise<void> {
-    try {
-      await this.#boxes.insertMany([...boxes], { ordered: false, ...majority });
-    } catch (error) {
-      if (allPresent(error)) return;
-      if (!again) throw error;
-      await this.#insert(boxes, false);
-    }
-  }
 }
-
-/** True where nothing was refused but boxes that stand there already, and all is with a majority. */
-const allPresent = (error: unknown): boolean =>
-  error instanceof MongoBulkWriteError &&
-  [error.writeErrors].flat().every((writeError) => writeError.code === 11_000) &&
-  !error.result.getWriteConcernError();
 
 /** Lists of boxes of which each fits one insert command (48 MB). */
 function* inBatchesOf(boxes: readonly BoxDocument[]): Generator<BoxDocument[]> {

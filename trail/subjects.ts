@@ -3,11 +3,12 @@
  * the encrypted subject id, so that its rows say nothing to whoever holds no key.
  */
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
-import { Binary, MongoBulkWriteError, type Collection, type MongoClient } from 'mongodb';
+import { Binary, type Collection, type MongoClient } from 'mongodb';
 import type { SubjectRef } from '../schema/event.ts';
 import type { InstanceId, SubjectId } from '../schema/ids.ts';
 import { controlDatabase, majority } from './database.ts';
 import { TrailError } from './errors.ts';
+import { insertMissing } from './insert-missing.ts';
 import { secretName, type Secrets } from './keys/secrets.ts';
 
 interface SubjectDocument {
@@ -76,12 +77,8 @@ export class Subjects {
         const subject = `sub_${randomBytes(16).toString('hex')}` as SubjectId;
         return { _id: row, instance: this.#instance, subject: new Binary(seal(key, subject, row)) };
       });
-      try {
-        await this.#map.insertMany(made, { ordered: false, ...majority });
-      } catch (error) {
-        // Another process named the same person first: its id is the one.
-        if (!(error instanceof MongoBulkWriteError) || error.code !== 11_000) throw error;
-      }
+      // Where another process was first, what it wrote is what counts.
+      await insertMissing(this.#map, made);
     }
     await this.#load(rows, key);
     if (rows.some((row) => !this.#cache.has(row)))

@@ -3,11 +3,12 @@
  * before anything is encrypted under it; two processes that make the same one both end with the one that was first.
  */
 import { randomBytes } from 'node:crypto';
-import { Binary, MongoBulkWriteError, type Collection, type MongoClient } from 'mongodb';
+import { Binary, type Collection, type MongoClient } from 'mongodb';
 import type { InstanceId, SubjectId } from '../../schema/ids.ts';
 import type { RetentionClass } from '../../schema/taxonomy.ts';
 import { controlDatabase, majority } from '../database.ts';
 import { TrailError } from '../errors.ts';
+import { insertMissing } from '../insert-missing.ts';
 import { dataKeyId, deriveDataKey, type DataKeyName } from './derive.ts';
 import type { KeyProvider } from './provider.ts';
 
@@ -91,12 +92,8 @@ export class Secrets {
         const wrapped = await this.#provider.wrap(this.#instance, epoch, randomBytes(32), name);
         made.push({ _id: `${this.#instance}/${name}`, instance: this.#instance, epoch, wrapped: new Binary(wrapped) });
       }
-      try {
-        await this.#keys.insertMany(made, { ordered: false, ...majority });
-      } catch (error) {
-        // Another process made the same one first: its secret is the one.
-        if (!(error instanceof MongoBulkWriteError) || error.code !== 11_000) throw error;
-      }
+      // Where another process was first, what it wrote is what counts.
+      await insertMissing(this.#keys, made);
     }
     // Read back with majority, so that what is used is what is kept.
     for (const [name, secret] of await this.existing(missing)) found.set(name, secret);

@@ -1,6 +1,7 @@
 /** Writes the index and the state of the emitters. Rows never change, so writing one again changes nothing. */
-import { MongoBulkWriteError, type AnyBulkWriteOperation, type Collection, type MongoClient } from 'mongodb';
+import type { AnyBulkWriteOperation, MongoClient } from 'mongodb';
 import { emptyEmitter, observe } from '../../domain/emitters.ts';
+import { insertMissing } from '../insert-missing.ts';
 import { emittersOf, indexOf, indexRow, indexTail, type EmitterRow } from '../projection.ts';
 import type { Tail, TailedBatch } from './tail.ts';
 
@@ -15,21 +16,6 @@ export const createIndexTail = (client: MongoClient): Tail => ({
     await observeEmitters(client, batch);
   },
 });
-
-/** Inserts documents that never change; those that stand there already are left as they are. */
-export const insertMissing = async <T extends { _id: string | number }>(
-  collection: Collection<T>,
-  documents: readonly T[],
-): Promise<void> => {
-  if (documents.length === 0) return;
-  try {
-    await collection.insertMany(documents as never, { ordered: false });
-  } catch (error) {
-    const present =
-      error instanceof MongoBulkWriteError && [error.writeErrors].flat().every(({ code }) => code === 11_000);
-    if (!present || error.result.getWriteConcernError()) throw error;
-  }
-};
 
 const observeEmitters = async (client: MongoClient, { instance, entries }: TailedBatch): Promise<void> => {
   const emitters = emittersOf(client, instance);

@@ -3,7 +3,7 @@ import { Binary, type MongoClient } from 'mongodb';
 import { hashBytes, perfectRoot } from '../../domain/tree/hash.ts';
 import { tileWidth } from '../../domain/tree/tiles.ts';
 import { TileReader, tilesOf, type TileDocument } from '../tile-reader.ts';
-import { insertMissing } from './index-tail.ts';
+import { insertMissing } from '../insert-missing.ts';
 import type { Tail } from './tail.ts';
 
 export const createTileTail = (client: MongoClient): Tail => ({
