@@ -1,6 +1,6 @@
 /**
- * Brings a mongod with `--replSet --auth` into service: initiated, led by itself at its present port, with its
- * administrator. Every step looks at what is there first, so a crash between two of them is made good by the next start.
+ * Brings mongods with `--replSet --auth` into service: initiated, with a primary and the administrator. Every step looks
+ * at what is there first, so a crash between two of them is made good by the next run.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { MongoClient, MongoServerError, type Document } from 'mongodb';
@@ -9,7 +9,10 @@ import { ServersError } from './errors.ts';
 export const replicaSetName = 'rs0';
 
 export interface ReplicaSetOptions {
+  /** Of the member on 127.0.0.1 that is spoken to. */
   readonly port: number;
+  /** host:port of each member, that one first; absent for a set of one that follows its port. */
+  readonly members?: readonly string[];
   readonly user: string;
   readonly password: string;
   readonly timeoutMs: number;
@@ -22,10 +25,14 @@ export async function prepareReplicaSet(options: ReplicaSetOptions): Promise<voi
   const admin = await authenticate(options);
   const client = admin ?? (await connect(options, false));
   try {
-    if (admin === undefined) await initiate(client, options);
-    else await followPort(client, options);
-    await awaitPrimary(client, options);
-    if (admin === undefined) await createRoot(client, options);
+    if (admin === undefined) {
+      await initiate(client, options);
+      await awaitPrimary(client, options);
+      await createRoot(client, options);
+    } else if (options.members === undefined) {
+      await followPort(client, options);
+      await awaitPrimary(client, options);
+    }
   } finally {
     await client.close();
   }
@@ -57,7 +64,7 @@ async function authenticate(options: ReplicaSetOptions): Promise<MongoClient | u
  */
 async function initiate(client: MongoClient, options: ReplicaSetOptions): Promise<void> {
   const db = client.db('admin');
-  const config = { _id: replicaSetName, version: 1, members: [{ _id: 0, host: `127.0.0.1:${options.port}` }] };
+  const config = { _id: replicaSetName, version: 1, members: membersOf(options) };
   await untilInitialised(options, async () => {
     const hello = await db.command({ hello: 1 });
     if (hello['setName'] !== undefined) return;
@@ -65,11 +72,15 @@ async function initiate(client: MongoClient, options: ReplicaSetOptions): Promis
       await db.command({ replSetInitiate: config });
     } catch (error) {
       if (hasCode(error, mongoCode.unauthorized)) throw passwordLost(options.user, error);
-      if (!hasCode(error, mongoCode.alreadyInitialized)) throw error;
+      if (!hasCode(error, mongoCode.alreadyInitialized) || options.members !== undefined) throw error;
       await db.command({ replSetReconfig: config, force: true });
     }
   });
 }
+
+/** The member that is spoken to becomes the primary, since the first user can only be made there. */
+const membersOf = ({ port, members = [`127.0.0.1:${port}`] }: ReplicaSetOptions) =>
+  members.map((host, index) => ({ _id: index, host, priority: index === 0 ? 2 : 1 }));
 
 /** For some moments after its start, a member has not yet read whether it belongs to a set. */
 async function untilInitialised<T>({ timeoutMs }: ReplicaSetOptions, work: () => Promise<T>): Promise<T> {

@@ -1,0 +1,142 @@
+/**
+ * Every setting of the processes: what it means, who reads it, what it may be, what it is by default. Nothing else reads
+ * the environment (config.ts reads it through this table), and docker-compose.yml is tested against it both ways.
+ */
+import { isAbsolute, join, resolve } from 'node:path';
+import { z } from 'zod';
+import { instanceIdPattern, type InstanceId } from '../schema/ids.ts';
+import { duties, type Duty } from '../store/provisioning/duties.ts';
+
+const repositoryRoot = resolve(import.meta.dirname, '..');
+
+const port = z.coerce.number('must be a port').int('must be a port').min(1).max(65_535);
+const folder = z.string().transform((path) => (isAbsolute(path) ? path : resolve(path)));
+const host = z.string().regex(/^[A-Za-z0-9.:-]+$/, 'must be a host name or an address');
+const hostAndPortPattern = /^([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}$/;
+const password = z.string().min(8, 'must have at least 8 characters').optional();
+const mongodbUri = z.string().regex(/^mongodb(\+srv)?:\/\/./, 'must be a connection string (mongodb://host:port/...)');
+
+const publicUrl = z.url({ protocol: /^https?$/, error: 'must be a URL (https://...)' }).transform((url, context) => {
+  const { search, hash, username } = new URL(url);
+  if (search !== '' || hash !== '' || username !== '') {
+    context.addIssue('must have no query, fragment or user');
+    return z.NEVER;
+  }
+  return url.replace(/\/+$/, '');
+});
+
+/** A list separated by commas, each of which `pattern` describes. */
+const list = <T extends string>(pattern: RegExp, what: string) =>
+  z.string().transform((text, context) => {
+    const names = text.split(',').map((name) => name.trim());
+    const wrong = names.find((name) => !pattern.test(name));
+    if (wrong === undefined) return names as T[];
+    context.addIssue(`must be ${what}, separated by commas; "${wrong}" is none`);
+    return z.NEVER;
+  });
+
+/**
+ * `production`: the processes read it wherever they run. `provisioning`: only `stack/provision.ts` does. `embedded`:
+ * only what runs on one machine (`npm start`).
+ */
+export type SettingScope = 'production' | 'provisioning' | 'embedded';
+
+interface Setting<S extends z.ZodType = z.ZodType> {
+  readonly meaning: string;
+  readonly scope: SettingScope;
+  readonly schema: S;
+}
+
+const setting = <S extends z.ZodType>(scope: SettingScope, schema: S, meaning: string): Setting<S> => ({
+  meaning,
+  scope,
+  schema,
+});
+
+export const passwordSetting = (duty: Duty): string => `TRAILKEEPER_MONGODB_PASSWORD_${duty.toUpperCase()}`;
+
+export const settings = {
+  TRAILKEEPER_PUBLIC_URL: setting(
+    'production',
+    publicUrl.optional(),
+    "The API's URL as clients see it; by default that of its host and port. Without its scheme it begins the origin " +
+      'of each log, so it never changes.',
+  ),
+  TRAILKEEPER_API_HOST: setting('production', host.default('127.0.0.1'), 'Address that the API listens on.'),
+  TRAILKEEPER_API_PORT: setting('production', port.default(4580), 'Port that the API listens on.'),
+  TRAILKEEPER_WORKER_HOST: setting(
+    'production',
+    host.default('127.0.0.1'),
+    'Address that /healthz of the worker listens on.',
+  ),
+  TRAILKEEPER_WORKER_PORT: setting('production', port.default(4581), 'Port that /healthz of the worker listens on.'),
+  MONGODB_URI: setting(
+    'production',
+    mongodbUri.optional(),
+    "MongoDB's connection string. Each process puts the users of its duties into it. For `npm start` it carries a user " +
+      'who may create users and roles; unset, `npm start` brings its own MongoDB.',
+  ),
+  TEMPORAL_ADDRESS: setting(
+    'production',
+    z.string().regex(hostAndPortPattern, 'must be host:port').optional(),
+    "Temporal's frontend, host:port; unset, `npm start` brings its own Temporal.",
+  ),
+  TEMPORAL_NAMESPACE: setting('production', z.string().default('trailkeeper'), "Temporal's namespace; it must exist."),
+  TRAILKEEPER_DATA_DIR: setting(
+    'production',
+    folder.default(join(repositoryRoot, '.trailkeeper')),
+    'Folder of what is kept on this machine.',
+  ),
+  TRAILKEEPER_KEYS_DIR: setting(
+    'production',
+    folder.optional(),
+    'Folder of the file key provider, the same for the API and the worker; by default keys/ in the data folder.',
+  ),
+  TRAILKEEPER_INTROSPECTION: setting(
+    'production',
+    z.stringbool('must be true or false').default(false),
+    'Whether GraphQL introspection is answered.',
+  ),
+  TRAILKEEPER_HORIZON_DAYS: setting(
+    'production',
+    z.coerce.number('must be a number of days').positive().max(3650).default(30),
+    'Event ids whose time is further back are refused (ID_TOO_OLD), in days.',
+  ),
+  TRAILKEEPER_MONGODB_ADMIN_USER: setting(
+    'provisioning',
+    z.string().default('root'),
+    'Who provisions, where MONGODB_URI carries no user.',
+  ),
+  TRAILKEEPER_MONGODB_ADMIN_PASSWORD: setting('provisioning', password, 'Their password.'),
+  TRAILKEEPER_REPLICA_SET_MEMBERS: setting(
+    'provisioning',
+    list(hostAndPortPattern, 'host:port').optional(),
+    'Members of a new replica set, host:port, separated by commas. When set, provisioning first initiates the set ' +
+      'through the member that answers on 127.0.0.1:27017, and creates the administrator.',
+  ),
+  TRAILKEEPER_INSTANCES: setting(
+    'provisioning',
+    list<InstanceId>(instanceIdPattern, 'instance names').default(['acme', 'globex'] as InstanceId[]),
+    'Instances to provision, separated by commas.',
+  ),
+  TRAILKEEPER_SECRETS_DIR: setting(
+    'embedded',
+    folder.optional(),
+    'Folder of secrets that stand in for password variables not set: files mongodb-<duty>, mode 600; by default ' +
+      'secrets/ in the data folder.',
+  ),
+  TRAILKEEPER_MONGODB_PORT: setting('embedded', port.default(27_117), 'Port of the embedded MongoDB.'),
+  TRAILKEEPER_TEMPORAL_PORT: setting('embedded', port.default(7833), 'Port of the embedded Temporal.'),
+  TRAILKEEPER_CACHE: setting(
+    'embedded',
+    folder.optional(),
+    'Folder of server programs that were fetched; by default ~/.cache/trailkeeper.',
+  ),
+};
+
+export const dutyPasswordSettings: Readonly<Record<string, Setting<typeof password>>> = Object.fromEntries(
+  duties.map((duty) => [
+    passwordSetting(duty),
+    setting('production', password, `Password of the MongoDB user of the duty ${duty}.`),
+  ]),
+);
