@@ -36,6 +36,8 @@ export type MissingReason =
     }
   /** Entries of an action are held, but not the intent that they belong to. */
   | { readonly kind: 'no-intent'; readonly intent: EventId }
+  /** Entries of single objects are held, but not the attempt that they are part of. */
+  | { readonly kind: 'no-attempt'; readonly intent: EventId; readonly attempt: EventId; readonly objects: number }
   | {
       readonly kind: 'emitter-gap';
       readonly emitter: string;
@@ -73,6 +75,9 @@ const missingOfAction = (action: ActionRecord): MissingReason[] => {
   if (last !== null) {
     const { system, action: verb } = intent.entry;
     missing.push({ kind: 'no-final-outcome', intent: intentId, index: intent.index, system, action: verb, last });
+  }
+  for (const [attempt, objects] of Map.groupBy(action.orphans, ({ entry }) => entry.batch?.parent ?? entry.id)) {
+    missing.push({ kind: 'no-attempt', intent: intentId, attempt, objects: objects.length });
   }
   for (const record of action.attempts) missing.push(...missingObjects(intentId, record, settled));
   const expected = intent.entry.count;

@@ -83,15 +83,15 @@ const sentences: Sentences = {
   identity: ({ system, credential, principal, onBehalfOf, delegation, attempts }) =>
     `In ${system}, ${principal} assumed ${credential === null ? 'an identity that is unknown' : `the identity of credential ${credential}`} ${onBehalfOf === null ? 'for nobody else' : `for ${onBehalfOf}`}${delegation === null ? '' : ` under delegation ${delegation}`}, in ${counted(attempts, 'call')}.`,
   permission: ({ system, action, intent, decisions, approval }) =>
-    `${action} in ${system} (action ${intent}) ${decisionsPhrase(decisions)}${approval === null ? '' : approvalPhrase[approval.result](approval.by)}.`,
+    `Action ${intent}, ${action} in ${system}, ${decisionsPhrase(decisions)}${approval === null ? '' : approvalPhrase[approval.result](approval.by)}.`,
   step: (step) => {
     const objects = Object.entries(step.objects).map(([outcome, count]) => `${count} ${outcome}`);
-    return `${step.action} in ${step.system} (action ${step.intent}) ${statusPhrases[step.status]}${step.settled ? ', as was found out afterwards' : ''} after ${counted(step.calls, 'call')}${step.retries > 0 ? `, ${step.retries} of them tried again` : ''}${objects.length > 0 ? `; objects: ${objects.join(', ')}` : ''}${step.errors.length > 0 ? `; errors: ${step.errors.join(', ')}` : ''}.`;
+    return `Action ${step.intent}, ${step.action} in ${step.system}, ${statusPhrases[step.status]}${step.settled ? ', as was found out afterwards' : ''} after ${counted(step.calls, 'call')}${step.retries > 0 ? `, ${step.retries} of them tried again` : ''}${objects.length > 0 ? `; objects: ${objects.join(', ')}` : ''}${step.errors.length > 0 ? `; errors: ${step.errors.join(', ')}` : ''}.`;
   },
   change: ({ system, action, field, objects, unreadable, examples }) => {
     const shown = examples.map(({ from, to, objects: n }) => `${from ?? 'nothing'} to ${to} (${n})`);
     const hidden = unreadable > 0 ? `; the values of ${unreadable} are unknown, since they can not be read` : '';
-    return `${action} in ${system} changed ${field} in ${counted(objects, 'object')}${shown.length > 0 ? `, for example from ${shown.join(', ')}` : ''}${hidden}.`;
+    return `Field ${field} in ${system} was changed by ${action} in ${counted(objects, 'object')}${shown.length > 0 ? `, for example from ${shown.join(', ')}` : ''}${hidden}.`;
   },
   missing: ({ missing }) => `Missing: ${missingSentence(missing)}.`,
   intact: ({ size }) => `The record is intact: all ${size} entries that the check covers are as they were written.`,

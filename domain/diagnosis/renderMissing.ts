@@ -21,6 +21,8 @@ const phrases: Phrases = {
   'objects-never-attempted': ({ intent, expected, attempted }) =>
     `attempts for ${expected - attempted} of the ${expected} objects of action ${intent}`,
   'no-intent': ({ intent }) => `the intent ${intent}, of whose action other entries are held`,
+  'no-attempt': ({ intent, attempt, objects }) =>
+    `the attempt ${attempt} of action ${intent}, of which the entries of ${objects} objects are held`,
   'emitter-gap': ({ emitter, ranges, truncated }) => {
     const named = ranges.length > 0 ? [rangesPhrase(ranges)] : [];
     const more = truncated === null ? [] : [`more between ${truncated[0]} and ${truncated[1]}`];

@@ -19,6 +19,8 @@ export interface ActionRecord {
   readonly decisions: readonly RecordedEvent[];
   readonly approvals: readonly RecordedEvent[];
   readonly attempts: readonly AttemptRecord[];
+  /** Attempts at single objects of a call that is not held itself. */
+  readonly orphans: readonly RecordedEvent[];
   /** Outcomes of the action as a whole: it was denied, or ended before any attempt. */
   readonly outcomes: readonly RecordedEvent[];
   /** `action.settle`: what was found out about an unknown outcome. */
@@ -84,10 +86,12 @@ const actionOfEmitter = ({ entry }: RecordedEvent): EventId | null =>
     ? (entry.emitter.id.slice(actionEmitterPrefix.length) as EventId)
     : null;
 
+/** An object's entry is no call of its own where it names the attempt that it is part of, held or not. */
 const isCall = ({ entry }: RecordedEvent, byId: EventsById): boolean => {
   if (entry.phase !== 'attempt') return false;
-  const parent = entry.batch === undefined ? undefined : byId.get(entry.batch.parent);
-  return parent === undefined || parent.entry.phase !== 'attempt';
+  if (entry.batch === undefined) return true;
+  const parent = byId.get(entry.batch.parent);
+  return parent !== undefined && parent.entry.phase !== 'attempt';
 };
 
 const sortOut = (own: readonly RecordedEvent[], byId: EventsById) => {
@@ -102,10 +106,16 @@ const sortOut = (own: readonly RecordedEvent[], byId: EventsById) => {
   }));
   const byCall = new Map(attempts.map((record) => [record.attempt.entry.id as string, record]));
   const nearestCall = attempts.length === 0 ? () => null : nearest(own, byId, ({ entry }) => byCall.has(entry.id));
+  // Where the chain of causes breaks off, the attempt is the one that is missing, and no other stands in for it.
+  const broken = nearest(own, indexById(own), ({ entry }) => {
+    const cause = entry.causedBy ?? entry.batch?.parent;
+    return cause !== undefined && !byId.has(cause);
+  });
   const outcomes: RecordedEvent[] = [];
   const settlements: RecordedEvent[] = [];
   const decisions: RecordedEvent[] = [];
   const approvals: RecordedEvent[] = [];
+  const orphans: RecordedEvent[] = [];
   for (const event of own) {
     const { entry } = event;
     if (byCall.has(entry.id)) continue;
@@ -113,9 +123,10 @@ const sortOut = (own: readonly RecordedEvent[], byId: EventsById) => {
     else if (entry.action === 'approval.request' || entry.action === 'approval.decide') approvals.push(event);
     else if (entry.action === 'action.settle') settlements.push(event);
     else {
-      const call = byCall.get(nearestCall(event)?.entry.id ?? '') ?? precedingCall(event, attempts);
       const object = entry.batch !== undefined;
-      if (entry.phase === 'attempt' && object) call?.objects.push(event);
+      const named = byCall.get(nearestCall(event)?.entry.id ?? '');
+      const call = named ?? (object || broken(event) !== null ? undefined : precedingCall(event, attempts));
+      if (entry.phase === 'attempt') (call?.objects ?? orphans).push(event);
       else if (entry.phase === 'outcome') {
         if (call === undefined) outcomes.push(event);
         else (object ? call.objectOutcomes : call.outcomes).push(event);
@@ -124,7 +135,7 @@ const sortOut = (own: readonly RecordedEvent[], byId: EventsById) => {
       }
     }
   }
-  return { decisions, approvals, attempts, outcomes, settlements };
+  return { decisions, approvals, attempts, orphans, outcomes, settlements };
 };
 
 /** Where an outcome does not name its attempt: the last one that the same emitter announced before it. */
