@@ -87,11 +87,19 @@ export class TrailReader {
     const target = await this.size();
     const deadline = performance.now() + waitMs;
     for (;;) {
-      const next = (await this.#tails.findOne({ _id: indexTail }))?.next ?? 0;
+      const next = await this.indexed();
       if (next >= target) return 0;
       if (performance.now() >= deadline) return target - next;
       await delay(pollMs);
     }
+  }
+
+  /**
+   * Number of entries that the index holds without a gap. Rows from here on may be there already while earlier ones
+   * are not: whoever pages by index must not look beyond it.
+   */
+  async indexed(): Promise<number> {
+    return (await this.#tails.findOne({ _id: indexTail }))?.next ?? 0;
   }
 
   /** Events of the index in log order, after `after` (exclusive), at most `limit`. */
