@@ -56,7 +56,7 @@ export async function runCommand(
       // The group is gone already.
     }
   };
-  process.once('exit', endGroup);
+  const release = endWithUs(endGroup);
   const watch = new AbortController();
   let stopped: string | undefined;
   const watching = watchCommand(options, watch.signal, (reason) => {
@@ -65,7 +65,7 @@ export async function runCommand(
   });
   const end = await ended;
   watch.abort();
-  process.off('exit', endGroup);
+  release();
   await watching;
   if (stopped !== undefined) return { ok: false, reason: stopped };
   if (end.error?.code === 'ENOENT') return { ok: false, reason: `${program} is not installed` };
@@ -74,6 +74,27 @@ export async function runCommand(
   const elapsedS = Math.round((performance.now() - startedMs) / 1000);
   const said = lastLine(stderr) ?? lastLine(stdout) ?? 'no message';
   return { ok: false, reason: `${basename(program)} ended with ${String(end.code)} after ${elapsedS} s: ${said}` };
+}
+
+const endingSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/**
+ * Ends the command when we end: it has a group of its own, so Ctrl-C does not reach it. Where nobody else handles the
+ * signal, it goes on to end us as it would have.
+ */
+function endWithUs(endGroup: () => void): () => void {
+  const onSignal = (signal: NodeJS.Signals) => {
+    endGroup();
+    release();
+    if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
+  };
+  const release = () => {
+    process.off('exit', endGroup);
+    for (const signal of endingSignals) process.off(signal, onSignal);
+  };
+  process.once('exit', endGroup);
+  for (const signal of endingSignals) process.on(signal, onSignal);
+  return release;
 }
 
 async function watchCommand(options: CommandOptions, signal: AbortSignal, stop: (reason: string) => void) {

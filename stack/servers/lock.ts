@@ -12,14 +12,23 @@ const heartbeatMs = 2000;
 /** A live owner touches its lock every `heartbeatMs`; one that has not for this long is gone or hangs. */
 const staleAfterMs = 60_000;
 const pollMs = 250;
+const tellEveryMs = 5000;
 
-/** Runs `work` while holding the lock. `onWait` is called once if another process holds it, with that process's pid. */
-export async function withLock<T>(path: string, onWait: (pid: number) => void, work: () => Promise<T>): Promise<T> {
+/**
+ * Runs `work` while holding the lock. While process `pid` holds it, `onWait` is called at once and then every few
+ * seconds.
+ */
+export async function withLock<T>(
+  path: string,
+  onWait: (pid: number, waitedMs: number) => void,
+  work: () => Promise<T>,
+): Promise<T> {
   const own = `${path}.${process.pid}.${randomUUID()}`;
   const identity = identityOf(process.pid);
   await writeFile(own, JSON.stringify(identity));
   try {
-    let told = false;
+    const startedMs = performance.now();
+    let tellAtMs = startedMs;
     // A hard link either appears with its whole content or fails: no reader ever sees a half-written lock.
     while (!(await tryLink(own, path))) {
       const owner = await readOwner(path);
@@ -28,8 +37,11 @@ export async function withLock<T>(path: string, onWait: (pid: number) => void, w
         await rm(path, { force: true });
         continue;
       }
-      if (!told) onWait(owner.pid);
-      told = true;
+      const nowMs = performance.now();
+      if (nowMs >= tellAtMs) {
+        onWait(owner.pid, nowMs - startedMs);
+        tellAtMs = nowMs + tellEveryMs;
+      }
       await delay(pollMs);
     }
     const heartbeat = setInterval(() => {

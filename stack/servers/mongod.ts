@@ -9,6 +9,7 @@ import { endOrphan, startChild, type ServerChild } from './child.ts';
 import { ServersError } from './errors.ts';
 import { claimPort, portTaken, type PortChoice } from './ports.ts';
 import type { Program } from './program.ts';
+import { telling } from './progress.ts';
 import type { Say } from './registries.ts';
 import { prepareReplicaSet, replicaSetName } from './replicaSet.ts';
 import { secretFile } from './secretFile.ts';
@@ -83,8 +84,11 @@ export async function startMongod(options: MongodOptions): Promise<RunningMongod
     });
     // Once ready, an end is the owner's matter (`child.ended`), not an error of the start.
     failure.catch(() => undefined);
-    await Promise.race([awaitAnswer(port), failure]);
-    await Promise.race([prepareReplicaSet({ port, user: rootUser, password, timeoutMs: readyTimeoutMs }), failure]);
+    const ready = async () => {
+      await awaitAnswer(port);
+      await prepareReplicaSet({ port, user: rootUser, password, timeoutMs: readyTimeoutMs });
+    };
+    await telling('starting MongoDB', say, Promise.race([ready(), failure]));
   } catch (error) {
     await child.stop();
     throw error instanceof ServersError ? error : notReady(error, child);

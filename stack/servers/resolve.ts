@@ -72,8 +72,9 @@ export async function resolveProgram(name: ProgramName, options: ResolveOptions)
   }
   tried.push(`cache: ${cached}`);
 
-  const onWait = (pid: number) => say(`${title}: waiting for process ${pid}, which is fetching it`);
-  const fetched = await inWorkFolder(cache, (folder) =>
+  const onWait = (pid: number, waitedMs: number) =>
+    say(`${title}: waiting for process ${pid}, which is fetching it (${Math.round(waitedMs / 1000)} s)`);
+  const fetchInTurn = (folder: string) =>
     withLock(join(cache, `${name}.lock`), onWait, async () => {
       // Another process may have put it there while we waited.
       const arrived = await fromCache();
@@ -92,8 +93,8 @@ export async function resolveProgram(name: ProgramName, options: ResolveOptions)
         say(`${title}: ${way} failed: ${reason}`);
       }
       return undefined;
-    }),
-  );
+    });
+  const fetched = await inWorkFolder(cache, fetchInTurn);
   if (fetched !== undefined) {
     say(`${title}: now in the cache, ${fetched.path} (version ${fetched.version})`);
     return fetched;

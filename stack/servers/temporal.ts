@@ -5,6 +5,7 @@ import { endOrphan, startChild, type ServerChild } from './child.ts';
 import { ServersError } from './errors.ts';
 import { claimPort, portTaken, type PortChoice } from './ports.ts';
 import type { Program } from './program.ts';
+import { telling } from './progress.ts';
 import type { Say } from './registries.ts';
 import { awaitNamespace } from './temporalAddress.ts';
 
@@ -62,7 +63,8 @@ export async function startTemporal(options: TemporalOptions): Promise<RunningTe
       throw endedEarly(child, options.port, port);
     });
     failure.catch(() => undefined);
-    await Promise.race([awaitNamespace(address, namespace, readyTimeoutMs), failure]);
+    const ready = awaitNamespace(address, namespace, readyTimeoutMs);
+    await telling('starting Temporal', say, Promise.race([ready, failure]));
   } catch (error) {
     await child.stop();
     throw error instanceof ServersError ? error : notReady(error, child);

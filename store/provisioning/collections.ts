@@ -1,5 +1,8 @@
 /** Every collection there is, and the databases they are in. None is ever made implicitly by a first write. */
 import type { InstanceId } from '../../schema/ids.ts';
+import { controlDatabase, instanceDatabase as databaseOf } from '../../trail/database.ts';
+
+export { controlDatabase };
 
 /**
  * In each instance's own database. `segments` and `boxes` are the record; the others are projections of it and can be
@@ -25,11 +28,6 @@ export const controlCollections = [
 ] as const;
 export type ControlCollection = (typeof controlCollections)[number];
 
-export const controlDatabase = 'tk_control';
-
-/** An instance that would share the control database's name. */
-const reservedInstance = 'control';
-
 export class ReservedInstanceError extends Error {
   override readonly name = 'ReservedInstanceError';
   readonly code = 'INSTANCE_NAME_RESERVED';
@@ -39,8 +37,9 @@ export class ReservedInstanceError extends Error {
   }
 }
 
-/** Throws `ReservedInstanceError`. */
+/** Throws `ReservedInstanceError` for the one name whose database would be the control database. */
 export function instanceDatabase(instance: InstanceId): string {
-  if (instance === reservedInstance) throw new ReservedInstanceError(instance);
-  return `tk_${instance}`;
+  const database = databaseOf(instance);
+  if (database === controlDatabase) throw new ReservedInstanceError(instance);
+  return database;
 }

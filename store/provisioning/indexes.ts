@@ -5,8 +5,6 @@ export interface CollectionIndex {
   /** Field paths in order, ascending (1) or descending (-1). MongoDB derives the index's name from them. */
   readonly key: Readonly<Record<string, 1 | -1>>;
   readonly unique?: true;
-  /** Only documents that have the first field. */
-  readonly sparse?: true;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -136,7 +137,8 @@ describe('the code', () => {
     const root = join(import.meta.dirname, '..', '..');
     const known = { ...settings, ...dutyPasswordSettings };
     const unknown: string[] = [];
-    for (const floor of ['domain', 'trail', 'store', 'workflows', 'activities', 'api', 'stack']) {
+    const floors = ['schema', 'domain', 'trail', 'store', 'workflows', 'activities', 'api', 'stack'];
+    for (const floor of floors.filter((name) => existsSync(join(root, name)))) {
       for (const file of await readdir(join(root, floor), { recursive: true })) {
         if (!file.endsWith('.ts')) continue;
         const source = await readFile(join(root, floor, file), 'utf8');

@@ -137,7 +137,7 @@ describe('the way to a server program', () => {
     const [one, other] = await Promise.all([resolveTemporal(), resolveTemporal()]);
     expect(one.path).toBe(other.path);
     expect(await builds()).toHaveLength(1);
-    expect(said).toContainEqual(`Temporal: waiting for process ${process.pid}, which is fetching it`);
+    expect(said).toContainEqual(`Temporal: waiting for process ${process.pid}, which is fetching it (0 s)`);
   });
 });
 
@@ -221,5 +221,17 @@ describe('a command that takes long', () => {
     expect(result).toEqual({ ok: false, reason: 'nothing arrived for 1 s' });
     const grandchild = Number(await readFile(pidFile, 'utf8'));
     await expect.poll(() => identityOf(grandchild)).toBeUndefined();
+  });
+
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('ends with us on %s, which still ends us', async (signal) => {
+    const pidFile = join(home, 'pid');
+    const script = join(import.meta.dirname, 'commandOwner.ts');
+    const owner = spawn(process.execPath, [script, pidFile], { stdio: ['ignore', 'pipe', 'inherit'] });
+    await once(owner.stdout, 'data');
+    const command = Number(await readFile(pidFile, 'utf8'));
+    expect(identityOf(command)).toBeDefined();
+    owner.kill(signal);
+    expect(await once(owner, 'exit')).toEqual([null, signal]);
+    await expect.poll(() => identityOf(command)).toBeUndefined();
   });
 });
