@@ -55,23 +55,28 @@ const stages: Readonly<Record<Cause, (evidence: Evidence) => StageResult>> = {
 /** Pure: the same diagnosis for the same entries in whatever order they come. */
 export const diagnose = (input: DiagnosisInput): Diagnosis => {
   const evidence = arrange(input);
+  const place = ({ id }: Citation): number => evidence.position.get(id) ?? Infinity;
   const findings = causes.map((cause): Finding => {
     if (evidence.untrusted.length > 0) {
       const citations = uniqueCitations(evidence.untrusted.flatMap((reason) => reason.citations));
       return { cause, state: 'unknown', reasons: evidence.untrusted, citations };
     }
-    return findingOf(cause, stages[cause](evidence), evidence.incomplete);
+    return findingOf(cause, stages[cause](evidence), evidence.incomplete, place);
   });
-  return { verdict: verdictOf(findings, evidence), findings, statements: accountOf(evidence, input.integrity) };
+  return { verdict: verdictOf(findings, evidence, place), findings, statements: accountOf(evidence, input.integrity) };
 };
 
-const verdictOf = (findings: readonly Finding[], { position, untrusted }: Evidence): Verdict => {
+const verdictOf = (
+  findings: readonly Finding[],
+  { untrusted }: Evidence,
+  place: (citation: Citation) => number,
+): Verdict => {
   const unknown = findings.filter(({ state }) => state === 'unknown').map(({ cause }) => cause);
   const points = findings
     .flatMap((finding) =>
       finding.state === 'established' ? finding.deviations.map(({ at }) => ({ cause: finding.cause, at })) : [],
     )
-    .toSorted((a, b) => (position.get(a.at.id) ?? Infinity) - (position.get(b.at.id) ?? Infinity));
+    .toSorted((a, b) => place(a.at) - place(b.at));
   const first = points[0];
   if (first !== undefined) {
     const established = findings.filter(({ state }) => state === 'established');

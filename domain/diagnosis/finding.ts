@@ -65,6 +65,7 @@ export type DeviationDetail =
       readonly mapping: string;
       readonly used: string;
       readonly inForce: string;
+      /** Calls that were tried again count no objects. */
       readonly objects: number;
       /** Written fields that the mapping in force sends elsewhere; null where that can't be read. */
       readonly misdirected: readonly MappingDifference[] | null;
@@ -240,16 +241,18 @@ export const basis = (role: BasisRole, ...events: readonly RecordedEvent[]): Bas
 
 /**
  * A deviation stands whatever else is missing, since it rests on entries that are there. Conformity is a statement
- * about everything, so one missing piece makes it unknown.
+ * about everything, so one missing piece makes it unknown. `place`: where an entry stands in causal order.
  */
 export const findingOf = (
   cause: Cause,
   { deviations, unknowns, basis: conforming }: StageResult,
   incomplete: readonly UnknownReason[],
+  place: (citation: Citation) => number,
 ): Finding => {
   if (deviations.length > 0) {
-    const citations = uniqueCitations(deviations.flatMap((deviation) => deviation.basis.flatMap((b) => b.citations)));
-    return { cause, state: 'established', deviations, citations };
+    const merged = mergeDeviations(deviations, place);
+    const citations = uniqueCitations(merged.flatMap((deviation) => deviation.basis.flatMap((b) => b.citations)));
+    return { cause, state: 'established', deviations: merged, citations };
   }
   const reasons = [...unknowns, ...incomplete];
   if (reasons.length > 0) {
@@ -257,4 +260,32 @@ export const findingOf = (
   }
   const merged = mergeBasis(conforming);
   return { cause, state: 'excluded', basis: merged, citations: uniqueCitations(merged.flatMap((b) => b.citations)) };
+};
+
+/** The same deviation in many calls is one, with the objects of all of them, where it occurred first. */
+const mergeDeviations = (deviations: readonly Deviation[], place: (citation: Citation) => number): Deviation[] => {
+  const same = Map.groupBy(deviations, (deviation) => {
+    const own = { basis: undefined, at: undefined, objects: undefined, misdirected: undefined, fields: undefined };
+    return JSON.stringify({ ...deviation, ...own });
+  });
+  return [...same.values()].map((own) => {
+    const first = own.toSorted((a, b) => place(a.at) - place(b.at))[0]!;
+    const merged = { ...first, basis: mergeBasis(own.flatMap((deviation) => deviation.basis)) };
+    if ('objects' in merged) {
+      merged.objects = own.reduce((sum, one) => sum + ('objects' in one ? one.objects : 0), 0);
+    }
+    if (merged.kind === 'mapping-outdated') {
+      const known = own.flatMap((one) =>
+        one.kind === 'mapping-outdated' && one.misdirected !== null ? one.misdirected : [],
+      );
+      const differences = [...new Map(known.map((difference) => [difference.logical, difference])).values()];
+      const unreadable = own.every((one) => one.kind === 'mapping-outdated' && one.misdirected === null);
+      return { ...merged, misdirected: unreadable ? null : differences };
+    }
+    if (merged.kind === 'sent-not-as-mapped') {
+      const fields = new Set(own.flatMap((one) => (one.kind === 'sent-not-as-mapped' ? one.fields : [])));
+      return { ...merged, fields: [...fields].toSorted() };
+    }
+    return merged;
+  });
 };

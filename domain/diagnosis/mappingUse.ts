@@ -2,6 +2,7 @@
 import type { RecordedEvent } from '../../schema/event.ts';
 import { compareMappings, type Mapping, type MappingDifference } from '../mapping.ts';
 import { compareAsMapped, contentOf, isObject, mappingIn, type Content } from './content.ts';
+import type { AttemptRecord } from '../timeline/actions.ts';
 import type { Effect } from './evidence.ts';
 import { basis, cite, type Citation } from './finding.ts';
 import { mappingPublications, type ControlFacts, type Publication } from './inForce.ts';
@@ -17,16 +18,17 @@ export const mappingUse = (effect: Effect, intent: RecordedEvent, facts: Control
   if (uses.size === 0 && intent.entry.versions?.mapping !== undefined) {
     into.unknowns.push({ kind: 'not-stated', what: 'mapping', about: intent.entry.id, citations: [cite(attempt)] });
   }
-  for (const [label, events] of uses) judgeUse(label, events, attempt, facts, into);
+  for (const [label, events] of uses) judgeUse(label, events, effect.record, facts, into);
 };
 
 const judgeUse = (
   label: string,
   events: readonly RecordedEvent[],
-  attempt: RecordedEvent,
+  record: AttemptRecord,
   facts: ControlFacts,
   into: Collected,
 ): void => {
+  const { attempt } = record;
   const split = label.lastIndexOf('@');
   const [name, version] = [label.slice(0, split), label.slice(split + 1)];
   const { system } = attempt.entry;
@@ -46,7 +48,7 @@ const judgeUse = (
       mapping: name,
       used: version,
       inForce: inForce.change.version,
-      objects: objectsIn(events),
+      objects: wasRetried(record) ? 0 : objectsIn(events),
       misdirected: misdirected(used, inForce, events),
       basis: [
         basis('mapping-used', used.event),
@@ -59,8 +61,11 @@ const judgeUse = (
     return;
   }
   into.basis.push(basis('mapping-in-force', inForce.event));
-  judgeContent(label, inForce, events, attempt, into);
+  judgeContent(label, inForce, events, record, into);
 };
+
+/** The same objects come again with the next attempt. */
+const wasRetried = ({ outcomes }: AttemptRecord): boolean => outcomes.some(({ entry }) => entry.outcome === 'retry');
 
 const objectsIn = (events: readonly RecordedEvent[]): number => {
   const objects = events.filter(({ entry }) => entry.batch !== undefined).length;
@@ -95,9 +100,10 @@ const judgeContent = (
   label: string,
   inForce: Publication,
   events: readonly RecordedEvent[],
-  attempt: RecordedEvent,
+  record: AttemptRecord,
   into: Collected,
 ): void => {
+  const { attempt } = record;
   const concerned = events.filter(({ entry }) =>
     entry.parts.some(({ name }) => name === 'requested' || name === 'sent'),
   );
@@ -159,7 +165,7 @@ const judgeContent = (
       kind: 'sent-not-as-mapped',
       system: attempt.entry.system,
       mapping: label,
-      objects: differing.length,
+      objects: wasRetried(record) ? 0 : differing.length,
       fields: [...fields].toSorted(),
       basis: [basis('mapping-in-force', inForce.event), basis('attempt', ...differing)],
       at: cite(differing[0]!),

@@ -10,7 +10,7 @@ const deviations: DeviationPhrases = {
   'other-prompt-ran': ({ agent, ran, inForce, publishedAs }) =>
     `${agent} ran the prompt with digest ${short(ran)}${publishedAs === null ? ', which was never published for it' : `, published as ${publishedAs.name}@${publishedAs.version}`}, while ${inForce.name}@${inForce.version} (${short(inForce.digest)}) was in force`,
   'mapping-outdated': ({ system, mapping, used, inForce, objects, misdirected }) =>
-    `${objectsPhrase(objects)} in ${system} ${objects === 1 ? 'was' : 'were'} written through field mapping ${mapping}@${used}, although ${mapping}@${inForce} was in force${misdirectedPhrase(misdirected)}`,
+    `${objectsPhrase(objects)} in ${system} went through field mapping ${mapping}@${used}, although ${mapping}@${inForce} was in force${misdirectedPhrase(misdirected)}`,
   'sent-not-as-mapped': ({ system, mapping, objects, fields }) =>
     `for ${objectsPhrase(objects)} in ${system}, what was sent is not what mapping ${mapping} makes of the request (${fields.join(', ')})`,
   'read-back-differs': ({ system, action, objects }) =>
@@ -61,7 +61,10 @@ export const reasonSentence = (reason: UnknownReason): string =>
 
 const short = (digest: string): string => `${digest.slice(0, 12)}…`;
 
-const objectsPhrase = (objects: number): string => `${objects} ${objects === 1 ? 'object' : 'objects'}`;
+const objectsPhrase = (objects: number): string => {
+  if (objects === 0) return 'calls without a recorded effect';
+  return `${objects} ${objects === 1 ? 'object' : 'objects'}`;
+};
 
 const policyPhrase = ({ policySet, version, policies }: PolicyReference): string =>
   `policy set ${policySet} version ${version}${policies.length > 0 ? ` (${policies.join(', ')})` : ''}`;
