@@ -42,7 +42,8 @@ async function startOnFreePorts(folder: string): Promise<Servers> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await startServers({
-        env: process.env,
+        // The tests' servers are their own, whatever the environment names: they write and drop at will.
+        env: { ...process.env, MONGODB_URI: '', TEMPORAL_ADDRESS: '' },
         dataFolder: join(folder, String(attempt)),
         ports: { mongodb: { kind: 'free' }, temporal: { kind: 'free' } },
         namespace: testNamespace,
