@@ -11,10 +11,11 @@ import type { Entry, PartContent, RecordedEvent, SubjectRef } from '../schema/ev
 import type { CorrelationId, EventId, InstanceId } from '../schema/ids.ts';
 import type { System } from '../schema/taxonomy.ts';
 import type { Anchor, AnchoredCheckpoint } from './anchor.ts';
+import { leafHashInto } from '../domain/tree/hash.ts';
 import { joinParts, type PartReader } from './parts.ts';
 import { emittersOf, indexOf, indexTail, tailsOf, type EmitterRow, type IndexRow, type TailRow } from './projection.ts';
 import type { Sealer } from './seal.ts';
-import { parseEntry } from './segments.ts';
+import { parseEntry, segmentEntries, segmentsOf, type SegmentDocument } from './segments.ts';
 import { TileReader } from './tile-reader.ts';
 
 /** What of an entry's payload a caller may see. */
@@ -35,6 +36,7 @@ export class TrailReader {
   readonly tiles: TileReader;
   readonly #anchor: Anchor;
   readonly #key: NoteKey;
+  readonly #segments: Collection<SegmentDocument>;
   readonly #index: Collection<IndexRow>;
   readonly #emitters: Collection<EmitterRow>;
   readonly #tails: Collection<TailRow>;
@@ -49,6 +51,7 @@ export class TrailReader {
     this.tiles = new TileReader(instance, parts.client);
     this.#anchor = parts.anchor;
     this.#key = parts.key;
+    this.#segments = segmentsOf(parts.client, instance);
     this.#index = indexOf(parts.client, instance);
     this.#emitters = emittersOf(parts.client, instance);
     this.#tails = tailsOf(parts.client, instance);
@@ -118,6 +121,16 @@ export class TrailReader {
   async byId(id: EventId): Promise<IndexedEvent | undefined> {
     const row = await this.#index.findOne({ id });
     return row ? indexed(row) : undefined;
+  }
+
+  /** The entry at an index, from the record itself: there as soon as it was acknowledged. */
+  async at(index: number): Promise<IndexedEvent | undefined> {
+    const segment = await this.#segments.findOne({ _id: { $lte: index } }, { sort: { _id: -1 } });
+    const bytes = segment && segmentEntries(segment)[index - segment._id];
+    if (!bytes) return undefined;
+    const leafHash = Buffer.alloc(32);
+    leafHashInto(bytes, leafHash, 0);
+    return { index, entry: parseEntry(bytes), leafHash, segment: segment._id };
   }
 
   /** All events of one correlation id, in log order. */

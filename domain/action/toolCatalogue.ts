@@ -1,0 +1,44 @@
+/**
+ * What those who accept an action know of the tools without being able to carry one out. The connectors themselves are
+ * activities; the processes build a catalogue from them (stack/temporal/toolCatalogue.ts).
+ */
+import type { ControlChange } from '../../schema/control.ts';
+import type { SubjectRef } from '../../schema/event.ts';
+import type { Action, ChannelKind, System } from '../../schema/taxonomy.ts';
+import type { Mapping } from '../mapping.ts';
+
+export interface ToolDescription {
+  /** `<system>.<verb>` */
+  readonly name: string;
+  readonly system: System;
+  readonly action: Action;
+  readonly effect: 'read' | 'write' | 'irreversible';
+  readonly endpoint: string;
+  readonly takesMapping: boolean;
+}
+
+/** What an action concerns, as far as its parameters tell. */
+export interface ActionOutline {
+  /** Number of objects. */
+  readonly count: number;
+  /** Vendor fields. */
+  readonly fields: readonly string[];
+  readonly subjects: readonly SubjectRef[];
+  readonly channel?: { readonly kind: ChannelKind; readonly id: string };
+}
+
+export interface ToolCatalogue {
+  find(name: string): ToolDescription | undefined;
+  /** Paths and kinds of what is wrong with the parameters; empty where nothing is. Never values. */
+  issues(name: string, params: unknown): readonly string[];
+  /** Undefined where it can't be told (a mapping that does not fit). The parameters must have passed `issues`. */
+  outline(name: string, params: unknown, mapping?: Mapping): ActionOutline | undefined;
+}
+
+/** `name@version` taken apart. */
+export const mappingReference = (reference: string): { name: string; version: string } | undefined => {
+  const at = reference.lastIndexOf('@');
+  return at < 1 ? undefined : { name: reference.slice(0, at), version: reference.slice(at + 1) };
+};
+
+export type VersionPublication = Extract<ControlChange, { change: 'version.publish' }>;
