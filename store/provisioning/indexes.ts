@@ -24,4 +24,10 @@ export const instanceIndexes: Partial<Record<InstanceCollection, readonly Collec
   ],
 };
 
-export const controlIndexes: Partial<Record<ControlCollection, readonly CollectionIndex[]>> = {};
+export const controlIndexes: Partial<Record<ControlCollection, readonly CollectionIndex[]>> = {
+  instances: [{ key: { logId: 1 } }],
+  // The newest of each is the one in force.
+  policies: [{ key: { instance: 1, index: -1 } }],
+  versions: [{ key: { instance: 1, kind: 1, name: 1, index: -1 } }],
+  delegations: [{ key: { instance: 1, from: 1, to: 1, index: -1 } }],
+};

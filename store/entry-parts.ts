@@ -1,0 +1,46 @@
+/** Opens payload parts of control entries, checked against what the entries commit to. */
+import type { MongoClient } from 'mongodb';
+import type { InstanceId } from '../schema/ids.ts';
+import { TrailError } from '../trail/errors.ts';
+import type { KeyProvider } from '../trail/keys/provider.ts';
+import { Secrets } from '../trail/keys/secrets.ts';
+import { joinParts, PartReader, type PlacedEntry } from '../trail/parts.ts';
+import type { PartState } from './change.ts';
+
+export class EntryParts {
+  readonly #client: MongoClient;
+  readonly #keys: KeyProvider;
+  readonly #readers = new Map<InstanceId, PartReader>();
+
+  constructor(client: MongoClient, keys: KeyProvider) {
+    this.#client = client;
+    this.#keys = keys;
+  }
+
+  /**
+   * Throws where MongoDB or the keys are away. A part that was altered does not throw: it voids its own entry, and must
+   * not hold up those that follow, the kill switch among them.
+   */
+  async content(instance: InstanceId, placed: PlacedEntry, name: string): Promise<PartState> {
+    if (!placed.entry.parts.some((part) => part.name === name)) return { state: 'absent' };
+    let opened: Awaited<ReturnType<PartReader['open']>>;
+    try {
+      opened = await this.#readerOf(instance).open([placed]);
+    } catch (error) {
+      if (error instanceof TrailError && error.code === 'LOG_INCONSISTENT') return { state: 'altered' };
+      throw error;
+    }
+    const bytes = joinParts(placed.entry, opened).get(name);
+    return bytes === undefined
+      ? { state: 'erased' }
+      : { state: 'present', content: JSON.parse(bytes.toString('utf8')) as unknown };
+  }
+
+  #readerOf(instance: InstanceId): PartReader {
+    const present = this.#readers.get(instance);
+    if (present !== undefined) return present;
+    const reader = new PartReader(instance, new Secrets(instance, this.#keys, this.#client), this.#client);
+    this.#readers.set(instance, reader);
+    return reader;
+  }
+}
