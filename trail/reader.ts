@@ -9,7 +9,7 @@ import { openCheckpoint } from '../domain/tree/checkpoint.ts';
 import type { NoteKey } from '../domain/tree/note.ts';
 import type { Entry, PartContent, RecordedEvent, SubjectRef } from '../schema/event.ts';
 import type { CorrelationId, EventId, InstanceId } from '../schema/ids.ts';
-import type { System } from '../schema/taxonomy.ts';
+import { controlActions, type System } from '../schema/taxonomy.ts';
 import type { Anchor, AnchoredCheckpoint } from './anchor.ts';
 import { leafHashInto } from '../domain/tree/hash.ts';
 import { joinParts, type PartReader } from './parts.ts';
@@ -25,11 +25,15 @@ export const seeAll: MaySee = () => true;
 /** A row of the index, its entry parsed. */
 export interface IndexedEvent extends RecordedEvent {
   readonly leafHash: Buffer;
+  /** The entry as the index holds it; `leafHash` is of the bytes in the record. */
+  readonly bytes: Buffer;
   /** First index of the segment that it stands in. */
   readonly segment: number;
 }
 
 const pollMs = 10;
+/** What follows the kind in a URN: a colon and 32 hex digits. */
+const pseudonymLength = 33;
 
 export class TrailReader {
   readonly instance: InstanceId;
@@ -130,7 +134,7 @@ export class TrailReader {
     if (!bytes) return undefined;
     const leafHash = Buffer.alloc(32);
     leafHashInto(bytes, leafHash, 0);
-    return { index, entry: parseEntry(bytes), leafHash, segment: segment._id };
+    return { index, entry: parseEntry(bytes), leafHash, bytes, segment: segment._id };
   }
 
   /** All events of one correlation id, in log order. */
@@ -140,7 +144,8 @@ export class TrailReader {
 
   /** Control entries before `before`, in log order. */
   async control(page: { after?: number; limit: number }): Promise<IndexedEvent[]> {
-    return this.find({ control: { $exists: true } }, page);
+    // By action, since that is indexed.
+    return this.find({ action: { $in: [...controlActions] }, control: { $exists: true } }, page);
   }
 
   /** Correlation ids of the events that name this thing, by its original id in the target system; latest first. */
@@ -149,6 +154,24 @@ export class TrailReader {
     if (!urn) return [];
     const rows = await this.findLatest({ $or: [{ res: urn }, { channel: urn }] }, 1000);
     return [...new Set(rows.map(({ entry }) => entry.correlationId))];
+  }
+
+  /** Kinds of the resources and channels of one system that the index holds. One look-up a kind. */
+  async kindsOf(system: System): Promise<string[]> {
+    const kinds = new Set<string>();
+    const prefix = `urn:trailkeeper:${system}:`;
+    for (const field of ['res', 'channel'] as const) {
+      // `;` follows `:`, so that each look-up skips all names of the kind before.
+      for (let from = prefix; ;) {
+        const filter = { [field]: { $gte: from, $lt: `urn:trailkeeper:${system};` } };
+        const row = await this.#index.findOne(filter, { sort: { [field]: 1 }, projection: { [field]: 1 } });
+        const kind = row?.[field]?.slice(prefix.length, -pseudonymLength);
+        if (kind === undefined) break;
+        kinds.add(kind);
+        from = `${prefix}${kind};`;
+      }
+    }
+    return [...kinds];
   }
 
   async emitters(ids: readonly string[]): Promise<EmitterRow[]> {
@@ -211,5 +234,6 @@ const indexed = (row: IndexRow): IndexedEvent => ({
   index: row._id,
   entry: parseEntry(row.entry.buffer),
   leafHash: Buffer.from(row.leaf.buffer),
+  bytes: Buffer.from(row.entry.buffer),
   segment: row.segment,
 });

@@ -18,6 +18,7 @@ export const instanceIndexes: Partial<Record<InstanceCollection, readonly Collec
     { key: { run: 1, _id: 1 } },
     { key: { emitter: 1, seq: 1 } },
     { key: { res: 1, _id: 1 } },
+    { key: { channel: 1, _id: 1 } },
     { key: { principal: 1, _id: 1 } },
     { key: { action: 1, _id: 1 } },
     { key: { system: 1, _id: 1 } },
