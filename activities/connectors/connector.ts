@@ -51,6 +51,11 @@ export interface CallResult {
   readonly items: readonly ItemResult[];
   /** What a read returned, or what a write answered; goes into the outcome's payload. */
   readonly response?: Json;
+  /**
+   * Objects that a read turned up without their having been named in the step (a search, a thread). Kept apart from
+   * `response`, so that each can go into a part of its own subject; the caller gets both.
+   */
+  readonly found?: readonly { readonly target: Target; readonly values: Json }[];
 }
 
 /** `applied` and `not-applied` are certain; everything else is `undetermined`. */
@@ -118,6 +123,11 @@ export interface Tool<P = never> {
   call(ctx: CallContext, step: Step<P>, before: readonly (Json | null)[]): Promise<CallResult>;
   /** Reads back what the call should have left. Absent for reads. */
   verify?(ctx: CallContext, step: Step<P>, result: CallResult): Promise<Verification>;
+  /**
+   * `not-applied` is certain only where `settle` is asked at least this long after the call was given up: the vendor
+   * may still be carrying it out, and some search indexes lag. Absent: no wait is needed.
+   */
+  readonly settleAfterMs?: number;
   /** Finds out, by reading, whether a call of unknown result took effect. Absent: only a person can tell. */
   settle?(ctx: CallContext, step: Step<P>, before: readonly (Json | null)[]): Promise<Settlement>;
   /** Pure. The tool call that would undo this one, from the recorded before-values; undefined where nothing can. */

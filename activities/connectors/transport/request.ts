@@ -97,6 +97,12 @@ export async function send(ctx: CallContext, request: VendorRequest, read?: Refu
   throw refusal(answer, request.effect, read);
 }
 
+/** For a call that answers with nothing: 204, or an empty object where a vendor sends that. */
+export function readNothing(answer: VendorAnswer, effect: CallEffect): void {
+  if (answer.text.trim() === '' || answer.text.trim() === '{}') return;
+  throw unreadable(effect, 'an answer where none was expected', answer.status);
+}
+
 /** Parses an answer's JSON by a schema; what does not fit is MALFORMED_RESPONSE. */
 export function readJson<T>(answer: VendorAnswer, schema: z.ZodType<T>, effect: CallEffect): T {
   let value: unknown;

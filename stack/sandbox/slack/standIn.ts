@@ -199,7 +199,8 @@ export class SlackStandIn implements StandIn {
   }
 
   async #carryOut(method: string, parameters: Record<string, string>, token: string): Promise<JsonRecord> {
-    if (method === 'conversations.history') return this.#history(parameters, token);
+    if (method === 'conversations.history' || method === 'conversations.replies')
+      return this.#history(method, parameters, token);
     if (!method.startsWith('chat.')) return this.#ask(method, parameters, token);
     const channel = parameters['channel'] ?? '';
     const metadataRefusal = refuseMetadata(parameters['metadata']);
@@ -209,7 +210,7 @@ export class SlackStandIn implements StandIn {
     const before =
       method === 'chat.postMessage'
         ? undefined
-        : (await this.#allMessages(channel)).find((message) => message['ts'] === parameters['ts']);
+        : (await this.#allMessages(channel, parameters['ts'])).find((message) => message['ts'] === parameters['ts']);
     const answer = await this.#ask(method, parameters, token);
     if (answer['ok'] === true) await this.#record(method, channel, answer, parameters, before);
     return answer;
@@ -261,38 +262,48 @@ export class SlackStandIn implements StandIn {
     }
   }
 
-  async #allMessages(channel: string): Promise<JsonRecord[]> {
+  /** Messages of a channel, or of one thread where `ts` names its parent; newest first. */
+  async #allMessages(channel: string, ts?: string): Promise<JsonRecord[]> {
     const messages: JsonRecord[] = [];
     let cursor = '';
     do {
-      const answer = await this.#ask('conversations.history', { channel, limit: '1000', ...(cursor && { cursor }) });
+      const answer = await this.#ask(ts === undefined ? 'conversations.history' : 'conversations.replies', {
+        channel,
+        limit: '1000',
+        ...(ts !== undefined && { ts }),
+        ...(cursor && { cursor }),
+      });
       if (answer['ok'] !== true) return messages;
       messages.push(...(answer['messages'] as JsonRecord[]));
-      cursor = asText((answer['response_metadata'] as JsonRecord)['next_cursor']);
+      cursor = asText((answer['response_metadata'] as JsonRecord | undefined)?.['next_cursor']);
     } while (cursor !== '');
     return messages.toSorted((a, b) => (asText(a['ts']) < asText(b['ts']) ? 1 : -1));
   }
 
-  /** conversations.history, with what the emulator leaves out. */
-  async #history(parameters: Record<string, string>, token: string): Promise<JsonRecord> {
+  /** conversations.history and conversations.replies, with what the emulator leaves out. */
+  async #history(method: string, parameters: Record<string, string>, token: string): Promise<JsonRecord> {
     const channel = parameters['channel'] ?? '';
+    const ts = method === 'conversations.replies' ? (parameters['ts'] ?? '') : undefined;
     // The emulator's own answer decides about channel and scope.
-    const allowed = await this.#ask('conversations.history', { channel, limit: '1' }, token);
+    const allowed = await this.#ask(method, { channel, limit: '1', ...(ts !== undefined && { ts }) }, token);
     if (allowed['ok'] !== true) return allowed;
     if (!(await this.#isMember(channel))) return { ok: false, error: 'not_in_channel' };
     const limit = Number(parameters['limit'] ?? 100);
     if (!Number.isInteger(limit) || limit < 1 || limit > 999) return { ok: false, error: 'invalid_limit' };
     const inclusive = ['true', '1'].includes(parameters['inclusive'] ?? '');
     const { oldest, latest } = parameters;
-    for (const ts of [oldest, latest]) {
-      if (ts !== undefined && !/^\d+(\.\d{1,6})?$/.test(ts)) {
-        return { ok: false, error: ts === oldest ? 'invalid_ts_oldest' : 'invalid_ts_latest' };
+    for (const bound of [oldest, latest]) {
+      if (bound !== undefined && !/^\d+(\.\d{1,6})?$/.test(bound)) {
+        return { ok: false, error: bound === oldest ? 'invalid_ts_oldest' : 'invalid_ts_latest' };
       }
     }
-    const within = (await this.#allMessages(channel)).filter((message) => {
-      const ts = Number(message['ts']);
-      if (oldest !== undefined && (inclusive ? ts < Number(oldest) : ts <= Number(oldest))) return false;
-      return latest === undefined || (inclusive ? ts <= Number(latest) : ts < Number(latest));
+    const messages = await this.#allMessages(channel, ts);
+    if (ts !== undefined && messages.length === 0) return { ok: false, error: 'thread_not_found' };
+    // A thread is given oldest first.
+    const within = (ts === undefined ? messages : messages.toReversed()).filter((message) => {
+      const at = Number(message['ts']);
+      if (oldest !== undefined && (inclusive ? at < Number(oldest) : at <= Number(oldest))) return false;
+      return latest === undefined || (inclusive ? at <= Number(latest) : at < Number(latest));
     });
     const withMetadata = ['true', '1'].includes(parameters['include_all_metadata'] ?? '');
     const at = Number(Buffer.from(parameters['cursor'] ?? '', 'base64').toString('utf8') || 0);
