@@ -27,6 +27,15 @@ interface DelegationDocument extends AppliedDocument {
 const delegationsOf = (client: MongoClient) => controlCollection<DelegationDocument>(client, 'delegations');
 const idOf = (instance: InstanceId, delegation: string): string => `${instance}/${delegation}`;
 
+const granted = ({ delegation, from, to, scope, expires, index }: DelegationDocument): Delegation => ({
+  delegation,
+  from: from as PrincipalId,
+  to: to as PrincipalId,
+  scope,
+  expires,
+  index,
+});
+
 /** The newest delegation between the two that is in force at this time. */
 export const findDelegation = async (
   client: MongoClient,
@@ -39,20 +48,18 @@ export const findDelegation = async (
     { instance, from, to, revoked: false, expires: { $gt: at } },
     { sort: { index: -1 } },
   );
-  if (document === null) return undefined;
-  return {
-    delegation: document.delegation,
-    from: document.from as PrincipalId,
-    to: document.to as PrincipalId,
-    scope: document.scope,
-    expires: document.expires,
-    index: document.index,
-  };
+  return document === null ? undefined : granted(document);
 };
 
-/** Whether a delegation of this name was ever granted. */
-export const isDelegationNamed = async (client: MongoClient, instance: InstanceId, name: string): Promise<boolean> =>
-  (await delegationsOf(client).findOne({ _id: idOf(instance, name) }, { projection: { _id: 1 } })) !== null;
+/** Whatever was granted under a name, in force or not. */
+export const findDelegationNamed = async (
+  client: MongoClient,
+  instance: InstanceId,
+  name: string,
+): Promise<{ readonly delegation: Delegation; readonly revoked: boolean } | undefined> => {
+  const document = await delegationsOf(client).findOne({ _id: idOf(instance, name) });
+  return document === null ? undefined : { delegation: granted(document), revoked: document.revoked };
+};
 
 type Grant = Extract<ControlChange, { change: 'delegation.grant' }>;
 type Revoke = Extract<ControlChange, { change: 'delegation.revoke' }>;
@@ -65,7 +72,7 @@ export const planGrant = async (
   for (const principal of [from, to])
     if (!(await findPrincipal(client, instance, principal)))
       return toVoid('NOT_FOUND', `${principal} is not registered; register both sides of a delegation first`);
-  if (await isDelegationNamed(client, instance, delegation))
+  if (await findDelegationNamed(client, instance, delegation))
     return toVoid('CONFLICT', `the delegation ${delegation} was granted before; choose another name`);
   return toWrite(() =>
     putUnlessNewer(delegationsOf(client), {
@@ -86,7 +93,7 @@ export const planRevocation = async (
   { client, instance, index }: AppliedEntry,
   { delegation }: Revoke,
 ): Promise<Plan> => {
-  if (!(await isDelegationNamed(client, instance, delegation)))
+  if (!(await findDelegationNamed(client, instance, delegation)))
     return toVoid('NOT_FOUND', `there is no delegation ${delegation}; nothing to revoke`);
   return toWrite(() => changeUnlessNewer(delegationsOf(client), idOf(instance, delegation), { revoked: true, index }));
 };

@@ -62,6 +62,12 @@ export const newTokenSecret = (instance: InstanceId, token: string): string =>
 
 export const tokenDigest = (secret: string): string => createHash('sha256').update(secret).digest('hex');
 
+/** The name that a secret of this instance carries; undefined where it is none. It proves nothing. */
+export const tokenNameOf = (instance: InstanceId, secret: string): string | undefined => {
+  const match = secretPattern.exec(secret);
+  return match?.[1] === instance ? match[2] : undefined;
+};
+
 /** Whom a secret stands for now. `client`: reader duty. */
 export const authenticate = async (
   client: MongoClient,
