@@ -178,10 +178,13 @@ export class TrailReader {
     return this.#emitters.find({ _id: { $in: [...ids] } }).toArray();
   }
 
-  /** Emitters with missing ranges, by id. */
-  async emittersWithGaps(limit: number): Promise<EmitterRow[]> {
+  /** Emitters with missing ranges, by id, after `after`. */
+  async emittersWithGaps(limit: number, after?: string): Promise<EmitterRow[]> {
     return this.#emitters
-      .find({ $or: [{ 'missing.0': { $exists: true } }, { truncated: { $type: 'array' } }] })
+      .find({
+        ...(after !== undefined && { _id: { $gt: after } }),
+        $or: [{ 'missing.0': { $exists: true } }, { truncated: { $type: 'array' } }],
+      })
       .sort({ _id: 1 })
       .limit(limit)
       .toArray();
