@@ -13,8 +13,10 @@ import { startEnvironment, type Extent, type Scale } from './environment.ts';
 import { ingestTrail } from './ingestTrail.ts';
 import type { BenchmarkReport, Results } from './results.ts';
 import { renderTable } from './table.ts';
+import { timeline } from './timeline.ts';
+import { verify } from './verify.ts';
 
-const benchmarks: readonly Benchmark[] = [ingestTrail];
+const benchmarks: readonly Benchmark[] = [ingestTrail, timeline, verify];
 
 const usage = `npm run bench -- [options]
 

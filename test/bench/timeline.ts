@@ -1,0 +1,74 @@
+/** The timeline of one run among many, against the bare indexed find of its rows. */
+import { buildTimeline } from '../../domain/timeline/timeline.ts';
+import type { CorrelationId } from '../../schema/ids.ts';
+import { indexOf } from '../../trail/projection.ts';
+import { seeAll } from '../../trail/reader.ts';
+import type { Benchmark } from './benchmark.ts';
+import { filledLog, runEvents, runsAtOnce } from './filledLog.ts';
+import { holdContest, quantile, timeMs, type Contender, type Metric } from './harness.ts';
+
+const sizes = {
+  small: { events: 50_000, asked: 50 },
+  full: { events: 1_000_000, asked: 200 },
+} as const;
+const eventsMax = 10_000;
+const waitMs = 2000;
+
+const metrics: readonly Metric[] = [
+  { name: 'p50Ms', unit: 'ms', better: 'lower' },
+  { name: 'p95Ms', unit: 'ms', better: 'lower' },
+];
+
+type Asked = readonly CorrelationId[];
+
+/** Asks one after the other; `ask` says how many rows it got. */
+const asking = (name: string, ask: (correlationId: CorrelationId) => Promise<number>): Contender<Asked> => ({
+  name,
+  async measure(asked) {
+    const times: number[] = [];
+    for (const correlationId of asked) {
+      let rows = 0;
+      times.push(await timeMs(async () => (rows = await ask(correlationId))));
+      if (rows !== runEvents) throw new Error(`${name} gave ${rows} rows, not ${runEvents}`);
+    }
+    return { p50Ms: quantile(times, 0.5), p95Ms: quantile(times, 0.95) };
+  },
+});
+
+export const timeline: Benchmark = {
+  name: 'timeline',
+  title: `The timeline of a run of ${runEvents} events among many, against the bare indexed find of the same rows`,
+  async run(environment) {
+    const size = sizes[environment.extent.scale];
+    const log = await filledLog(environment, environment.extent.events ?? size.events);
+    const { reader } = log.trail;
+    const rows = indexOf(log.at.clients.reader, log.at.instance);
+    const skeletons = async (correlationId: CorrelationId) => {
+      await reader.fresh(waitMs);
+      return reader.byCorrelation(correlationId, eventsMax);
+    };
+    const comparisons = await holdContest<Asked>(
+      {
+        title: `${runEvents} events among ${log.events.toLocaleString('en-US')}`,
+        metrics,
+        make: () =>
+          Array.from(
+            { length: size.asked },
+            () => log.correlations[Math.floor(Math.random() * log.correlations.length)]!,
+          ),
+        baseline: asking('indexed find', async (corr) => (await rows.find({ corr }).sort({ _id: 1 }).toArray()).length),
+        subjects: [
+          asking('skeletons', async (corr) => buildTimeline(await skeletons(corr)).rows.length),
+          asking('with payloads', async (corr) => {
+            const events = await reader.withParts(await skeletons(corr), seeAll);
+            return buildTimeline(events).rows.length;
+          }),
+        ],
+      },
+      environment.extent,
+    );
+    await log.at.close();
+    const conditions = { events: log.events, runEvents, runsAtOnce, timelinesARound: size.asked };
+    return { comparisons, conditions };
+  },
+};
