@@ -150,7 +150,8 @@ async function startOnFreePorts(folder: string, say: (line: string) => void): Pr
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await startServers({
-        env: process.env,
+        // Its own, whatever the environment names: the benchmarks write and drop at will.
+        env: { ...process.env, MONGODB_URI: '', TEMPORAL_ADDRESS: '' },
         dataFolder: join(folder, `servers-${attempt}`),
         ports: { mongodb: { kind: 'free' }, temporal: { kind: 'free' } },
         namespace,

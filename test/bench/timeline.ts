@@ -1,5 +1,5 @@
 /** The timeline of one run among many, against the bare indexed find of its rows. */
-import { buildTimeline } from '../../domain/timeline/timeline.ts';
+import { findChain, timelineOf } from '../../api/operations/timeline.ts';
 import type { CorrelationId } from '../../schema/ids.ts';
 import { indexOf } from '../../trail/projection.ts';
 import { seeAll } from '../../trail/reader.ts';
@@ -12,7 +12,6 @@ const sizes = {
   full: { events: 1_000_000, asked: 200 },
 } as const;
 const eventsMax = 10_000;
-const waitMs = 2000;
 
 const metrics: readonly Metric[] = [
   { name: 'p50Ms', unit: 'ms', better: 'lower' },
@@ -43,10 +42,7 @@ export const timeline: Benchmark = {
     const log = await filledLog(environment, environment.extent.events ?? size.events);
     const { reader } = log.trail;
     const rows = indexOf(log.at.clients.reader, log.at.instance);
-    const skeletons = async (correlationId: CorrelationId) => {
-      await reader.fresh(waitMs);
-      return reader.byCorrelation(correlationId, eventsMax);
-    };
+    const chain = (corr: CorrelationId) => findChain(reader, corr, eventsMax);
     const comparisons = await holdContest<Asked>(
       {
         title: `${runEvents} events among ${log.events.toLocaleString('en-US')}`,
@@ -58,10 +54,11 @@ export const timeline: Benchmark = {
           ),
         baseline: asking('indexed find', async (corr) => (await rows.find({ corr }).sort({ _id: 1 }).toArray()).length),
         subjects: [
-          asking('skeletons', async (corr) => buildTimeline(await skeletons(corr)).rows.length),
-          asking('with payloads', async (corr) => {
-            const events = await reader.withParts(await skeletons(corr), seeAll);
-            return buildTimeline(events).rows.length;
+          asking('timeline, skeletons', async (corr) => timelineOf(await chain(corr), false).rows.length),
+          asking('timeline with payloads', async (corr) => {
+            const found = await chain(corr);
+            const events = await reader.withParts(found.events, seeAll);
+            return timelineOf({ ...found, events }, false).rows.length;
           }),
         ],
       },
