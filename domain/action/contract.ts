@@ -75,7 +75,7 @@ export interface DecideInput extends ActionReference {
   readonly agentSlot: EntrySlot;
   readonly userSlot: EntrySlot;
   /** An approval that was given. */
-  readonly approval?: EventId;
+  readonly approval?: { readonly entry: EventId; readonly by: PrincipalId };
 }
 
 export type DecideResult = Numbered &
@@ -108,6 +108,8 @@ export interface AttemptInput extends ActionReference {
   readonly attempt: number;
   readonly slot: EntrySlot;
   readonly outcomeId: EventId;
+  /** Asked again after `in-doubt`. */
+  readonly resuming: boolean;
   readonly decisions: readonly EventId[];
   readonly controlEpoch: number;
   readonly approval?: { readonly entry: EventId; readonly expiresMs: number };

@@ -1,0 +1,16 @@
+import { Client, Connection } from '@temporalio/client';
+import { clientInterceptors } from './clientInterceptors.ts';
+import type { TemporalKeys } from './codec.ts';
+import { dataConverter } from './dataConverter.ts';
+
+export interface TemporalAddress {
+  /** host:port */
+  readonly address: string;
+  readonly namespace: string;
+}
+
+/** Connects when first used, so that a process starts while Temporal is away. Close it by `connection.close()`. */
+export const createTemporalClient = ({ address, namespace }: TemporalAddress, keys: TemporalKeys): Client => {
+  const connection = Connection.lazy({ address });
+  return new Client({ connection, namespace, dataConverter: dataConverter(keys), interceptors: clientInterceptors });
+};

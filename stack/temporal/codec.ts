@@ -1,0 +1,70 @@
+/**
+ * Encrypts what workflows hold with a key of their instance (AES-256-GCM), bound to the workflow's id: a payload moved to
+ * another workflow, let alone to another instance's, does not open. There is no content in histories anyhow; this keeps
+ * ids, codes and the words of failures from whoever can read Temporal's database. A payload that is not encrypted is
+ * refused, so nobody without the key can tell a workflow anything.
+ */
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import type { Payload, PayloadCodec } from '@temporalio/common';
+import { temporal } from '@temporalio/proto';
+import { instanceOfWorkflow } from '../../domain/action/contract.ts';
+import { instanceIdPattern, type InstanceId } from '../../schema/ids.ts';
+
+/** Name of the secret among an instance's (trail/keys/secrets.ts). */
+export const temporalSecret = 'temporal/1';
+
+/** The secret of an instance, 32 bytes. */
+export type TemporalKeys = (instance: InstanceId) => Promise<Uint8Array>;
+
+type Context = Parameters<PayloadCodec['encode']>[1];
+
+const encoding = 'binary/trailkeeper-1';
+const nonceBytes = 12;
+const tagBytes = 16;
+const { Payload: PayloadMessage } = temporal.api.common.v1;
+
+export class CodecError extends Error {
+  override readonly name = 'CodecError';
+  readonly code = 'PAYLOAD_UNREADABLE';
+}
+
+export const createCodec = (keys: TemporalKeys): PayloadCodec => ({
+  async encode(payloads, context) {
+    if (payloads.length === 0) return payloads;
+    const { key, aad } = await keyOf(keys, context);
+    return payloads.map((payload): Payload => {
+      const nonce = randomBytes(nonceBytes);
+      const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(aad);
+      const plaintext = PayloadMessage.encode(payload).finish();
+      const sealed = Buffer.concat([nonce, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
+      return { metadata: { encoding: Buffer.from(encoding) }, data: sealed };
+    });
+  },
+  async decode(payloads, context) {
+    if (payloads.length === 0) return payloads;
+    const { key, aad } = await keyOf(keys, context);
+    return payloads.map(({ metadata, data }): Payload => {
+      const sealed = Buffer.from(data ?? []);
+      if (Buffer.from(metadata?.['encoding'] ?? []).toString() !== encoding || sealed.length < nonceBytes + tagBytes)
+        throw new CodecError('a payload is not encrypted as this instance encrypts');
+      try {
+        const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, nonceBytes)).setAAD(aad);
+        decipher.setAuthTag(sealed.subarray(-tagBytes));
+        const plaintext = [decipher.update(sealed.subarray(nonceBytes, -tagBytes)), decipher.final()];
+        return PayloadMessage.decode(Buffer.concat(plaintext));
+      } catch {
+        throw new CodecError('a payload does not open under the key of this workflow');
+      }
+    });
+  },
+});
+
+const keyOf = async (keys: TemporalKeys, context: Context): Promise<{ key: Uint8Array; aad: Buffer }> => {
+  const workflowId = context?.workflowId;
+  const instance = workflowId === undefined ? undefined : instanceOfWorkflow(workflowId);
+  if (workflowId === undefined || instance === undefined || !instanceIdPattern.test(instance))
+    throw new CodecError('a payload belongs to no workflow of an instance');
+  const secret = await keys(instance);
+  const key = new Uint8Array(hkdfSync('sha256', secret, Buffer.alloc(0), `trailkeeper/temporal/v1/${workflowId}`, 32));
+  return { key, aad: Buffer.from(`trailkeeper/temporal/v1\n${workflowId}`) };
+};

@@ -1,0 +1,46 @@
+/** The tools as the API knows them, made from the connectors. */
+import type { Connector, Step, Tool } from '../../activities/connectors/connector.ts';
+import type { ToolCatalogue } from '../../domain/action/toolCatalogue.ts';
+import type { SubjectRef } from '../../schema/event.ts';
+
+export const createToolCatalogue = (connectors: readonly Connector[]): ToolCatalogue => {
+  const tools = new Map(connectors.flatMap(({ tools: own }) => own.map((tool) => [tool.name, tool as Tool<unknown>])));
+  return {
+    find(name) {
+      const tool = tools.get(name);
+      if (tool === undefined) return undefined;
+      const { system, action, effect, endpoint, takesMapping } = tool;
+      return { name, system, action, effect, endpoint, takesMapping };
+    },
+    issues(name, params) {
+      const parsed = tools.get(name)?.input.safeParse(params);
+      if (parsed === undefined || parsed.success) return [];
+      // Zod's messages may quote what they refuse: paths and kinds only.
+      return parsed.error.issues.map(({ path, code }) => `${path.map(String).join('.') || '(whole)'}: ${code}`);
+    },
+    outline(name, params, mapping) {
+      const tool = tools.get(name);
+      const parsed = tool?.input.safeParse(params);
+      if (!tool || !parsed?.success) return undefined;
+      try {
+        return outlineOf(tool.plan(parsed.data, mapping));
+      } catch {
+        return undefined;
+      }
+    },
+  };
+};
+
+const outlineOf = (steps: readonly Step<unknown>[]) => {
+  const items = steps.flatMap((step) => step.items);
+  const subjects = new Map<string, SubjectRef>();
+  for (const { target } of items)
+    if (target?.subject) subjects.set(JSON.stringify(target.subject), target.subject);
+  const channel = steps.length === 1 ? steps[0]!.channel : undefined;
+  return {
+    count: items.length,
+    fields: [...new Set(steps.flatMap(({ fields }) => fields))],
+    subjects: [...subjects.values()],
+    ...(channel && { channel }),
+  };
+};

@@ -1,0 +1,87 @@
+/** Temporal workers: one a task queue, so that no amount of work of one kind keeps the other waiting. */
+import { fileURLToPath } from 'node:url';
+import { bundleWorkflowCode, NativeConnection, Worker, type WorkflowBundle } from '@temporalio/worker';
+import { failureInterceptor } from '../../activities/failures.ts';
+import { heartbeatInterceptor } from '../../activities/heartbeat.ts';
+import { traceInterceptor } from '../../activities/trace.ts';
+import { taskQueues } from '../../domain/action/contract.ts';
+import type { TemporalAddress } from './client.ts';
+import type { TemporalKeys } from './codec.ts';
+import { dataConverter, failureConverterPath } from './dataConverter.ts';
+
+export interface WorkersOptions extends TemporalAddress {
+  readonly keys: TemporalKeys;
+  readonly activities: object;
+  /** Told of every failed execution of an activity. */
+  readonly onError: (activity: string, error: unknown) => void;
+  /** How long calls under way may take to end when the workers stop. */
+  readonly graceMs?: number;
+  /** Module whose exports are the workflows; for tests. */
+  readonly workflowsPath?: string;
+  readonly bundle?: WorkflowBundle;
+}
+
+export interface RunningWorkers {
+  /** Resolves when all have stopped; rejects where one failed. */
+  readonly done: Promise<void>;
+  isHealthy(): boolean;
+  /** Lets activities end, and then the workers. */
+  stop(): Promise<void>;
+}
+
+const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
+
+export const bundleWorkflows = (workflowsPath = path('../../workflows/index.ts')): Promise<WorkflowBundle> =>
+  bundleWorkflowCode({
+    workflowsPath,
+    workflowInterceptorModules: [path('../../workflows/trace.ts')],
+    failureConverterPath,
+    logger: undefined as never,
+  });
+
+export const startWorkers = async (options: WorkersOptions): Promise<RunningWorkers> => {
+  const workflowBundle = options.bundle ?? (await bundleWorkflows(options.workflowsPath));
+  const connection = await NativeConnection.connect({ address: options.address });
+  const workers: Worker[] = [];
+  try {
+    for (const taskQueue of Object.values(taskQueues))
+      workers.push(
+        await Worker.create({
+          connection,
+          namespace: options.namespace,
+          taskQueue,
+          workflowBundle,
+          activities: options.activities,
+          dataConverter: dataConverter(options.keys),
+          shutdownGraceTime: options.graceMs ?? 30_000,
+          interceptors: {
+            activity: [
+              (context) => ({ inbound: failureInterceptor(options.onError, context.info.activityType) }),
+              () => ({ inbound: traceInterceptor }),
+              () => ({ inbound: heartbeatInterceptor }),
+            ],
+          },
+        }),
+      );
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+  const running = Promise.all(workers.map((worker) => worker.run()));
+  const done = running.then(
+    () => connection.close(),
+    async (error: unknown) => {
+      for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+      throw error;
+    },
+  );
+  done.catch(() => undefined);
+  return {
+    done,
+    isHealthy: () => workers.every((worker) => worker.getState() === 'RUNNING'),
+    async stop() {
+      for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+      await done;
+    },
+  };
+};

@@ -1,0 +1,3 @@
+/** Everything that a worker can be asked to run. */
+export { action } from './action.ts';
+export { run } from './run.ts';
