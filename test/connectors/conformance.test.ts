@@ -381,17 +381,17 @@ describe('verification', () => {
 
 describe('compensation', () => {
   it.each(writes.filter((s) => 'compensate' in tool(s.tool)))('takes $tool back', async (scenario) => {
-    const { params, state } = await scenario.prepare(sandbox);
+    const ready = await scenario.prepare(sandbox);
     const t = tool(scenario.tool);
-    const original = await state!();
-    const { step, before, result } = await perform(t, context(scenario), params);
-    expect(await state!()).not.toEqual(original);
+    const original = await ready.state!();
+    const { step, before, result } = await perform(t, context(scenario), ready.params);
+    expect(await ready.state!()).not.toEqual(original);
     const back = t.compensate!(step, before, result)!;
     const undo = tool(back.tool);
     const ctx = contextFor(sandbox, vendorOf(scenario));
     const undone = await perform(undo, ctx, back.params);
     expect(undone.result.items.every((item) => item.outcome === 'success')).toBe(true);
     expect(await undo.verify!(ctx, undone.step, undone.result)).toMatchObject({ matches: true });
-    expect(await state!()).toEqual(original);
+    expect(await ready.state!()).toEqual(original);
   });
 });

@@ -47,7 +47,8 @@ export function retryAfterMs(headers: Headers): number | undefined {
   const value = headers.get('retry-after')?.trim();
   if (value === undefined) return undefined;
   if (/^\d{1,9}$/.test(value)) return Math.min(Number(value) * 1000, retryAfterMsMax);
-  const until = Date.parse(value);
+  // An HTTP date has a name of a month; Date.parse takes much else for a date.
+  const until = /[A-Za-z]{3}/.test(value) ? Date.parse(value) : Number.NaN;
   const now = Date.parse(headers.get('date') ?? '');
   if (Number.isNaN(until) || Number.isNaN(now)) return undefined;
   return Math.min(Math.max(until - now, 0), retryAfterMsMax);

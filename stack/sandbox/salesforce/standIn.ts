@@ -5,28 +5,18 @@
 import { ChangeLog } from '../changeLog.ts';
 import {
   asText,
-  isRecord,
-  jsonBody,
-  Refusal,
   type IncomingCall,
   type JsonRecord,
-  type JsonValue,
   type OutgoingAnswer,
   type RoutedCall,
   type StandIn,
 } from '../standIn.ts';
+import { errorAnswer, fieldNamed, objectNamed, refusalOf, refuse, root, saveResult, shown } from './answers.ts';
+import { describe, query, readBody, retrieveCollection, updateCollection } from './collections.ts';
 import { fullId } from './ids.ts';
 import { sampleContact } from './people.ts';
-import { Records, type SaveResult } from './records.ts';
-import { findField, findObject, type ObjectDefinition } from './schema.ts';
-import { matches, MalformedQuery, parseSoql } from './soql.ts';
-
-export const apiVersion = 'v62.0';
-const root = `/services/data/${apiVersion}`;
-/** resources-composite-sobjects-collections-update.html: "update up to 200 records". */
-const collectionMax = 200;
-/** resources_composite_sobjects_collections_retrieve.htm: POST takes up to 2,000 records. */
-const retrieveMax = 2000;
+import { Records } from './records.ts';
+import { findField, type ObjectDefinition } from './schema.ts';
 
 export interface SalesforceUser {
   readonly id: string;
@@ -40,50 +30,6 @@ export interface SalesforceSeed {
   readonly contacts?: number;
   readonly records?: readonly { readonly object: string; readonly fields: JsonRecord }[];
 }
-
-/** errorcodes.htm: an array of `{message, errorCode}`. */
-const errorAnswer = (status: number, errorCode: string, message: string, fields: readonly string[] = []) => ({
-  status,
-  body: [{ message, errorCode, ...(fields.length === 0 ? {} : { fields: [...fields] }) }] as JsonValue,
-});
-const refuse = (...args: Parameters<typeof errorAnswer>): Refusal => new Refusal(errorAnswer(...args));
-
-/** What a single-record call answers to a refused save. */
-function refusalOf(result: Extract<SaveResult, { saved: false }>): Refusal {
-  const [first] = result.refusals;
-  const status = first!.errorCode === 'ENTITY_IS_DELETED' ? 404 : 400;
-  return new Refusal({
-    status,
-    body: result.refusals.map((r) => ({ message: r.message, errorCode: r.errorCode, fields: [...r.fields] })),
-  });
-}
-
-const saveResult = (result: SaveResult): JsonValue =>
-  result.saved
-    ? { id: result.id, success: true, errors: [] }
-    : {
-        success: false,
-        errors: result.refusals.map((r) => ({ statusCode: r.errorCode, message: r.message, fields: [...r.fields] })),
-      };
-
-function objectNamed(name: string): { name: string; definition: ObjectDefinition } {
-  const object = findObject(name);
-  if (object === undefined) throw refuse(404, 'NOT_FOUND', 'The requested resource does not exist');
-  return object;
-}
-
-function fieldNamed(object: { name: string; definition: ObjectDefinition }, name: string): string {
-  const field = findField(object.definition, name.trim());
-  if (field === undefined) {
-    throw refuse(400, 'INVALID_FIELD', `No such column '${name}' on sobject of type ${object.name}`);
-  }
-  return field.name;
-}
-
-const shown = (object: string, values: JsonRecord, fields: readonly string[]): JsonRecord => ({
-  attributes: { type: object, url: `${root}/sobjects/${object}/${asText(values['Id'])}` },
-  ...Object.fromEntries(fields.map((field) => [field, values[field] ?? null])),
-});
 
 const read = (handle: () => OutgoingAnswer): RoutedCall => ({ effect: 'read', handle });
 
@@ -113,7 +59,7 @@ export class SalesforceStandIn implements StandIn {
         return handle(user.id);
       },
     });
-    if (call.path === `${root}/query` && call.method === 'GET') return read(() => this.#query(call));
+    if (call.path === `${root}/query` && call.method === 'GET') return read(() => query(call, this.#records));
     const parts = call.path.startsWith(`${root}/`)
       ? call.path
           .slice(root.length + 1)
@@ -121,8 +67,10 @@ export class SalesforceStandIn implements StandIn {
           .map(decodeURIComponent)
       : [];
     if (parts[0] === 'composite' && parts[1] === 'sobjects') {
-      if (call.method === 'PATCH' && parts.length === 2) return write((by) => this.#updateCollection(call, by));
-      if (call.method === 'POST' && parts.length === 3) return read(() => this.#retrieveCollection(call, parts[2]!));
+      if (call.method === 'PATCH' && parts.length === 2)
+        return write((by) => updateCollection(call, this.#records, by));
+      if (call.method === 'POST' && parts.length === 3)
+        return read(() => retrieveCollection(call, this.#records, parts[2]!));
     }
     if (parts[0] === 'sobjects' && parts.length >= 2) {
       const routed = this.#routeRow(call, parts.slice(1), write);
@@ -142,7 +90,7 @@ export class SalesforceStandIn implements StandIn {
         return write((by) => this.#create(call, objectName, by));
       case 'GET 2':
         return second === 'describe'
-          ? read(() => this.#describe(objectName))
+          ? read(() => describe(objectName))
           : read(() => this.#get(call, objectName, second!));
       case 'PATCH 2':
         return write((by) => this.#update(call, objectName, second!, by));
@@ -201,10 +149,6 @@ export class SalesforceStandIn implements StandIn {
     this.#records.restore(snapshot);
   }
 
-  #body(call: IncomingCall): JsonRecord {
-    return jsonBody(call, () => refuse(400, 'JSON_PARSER_ERROR', 'Unexpected character'));
-  }
-
   #fields(object: { name: string; definition: ObjectDefinition }, list: string | null): readonly string[] {
     if (list === null) return Object.keys(object.definition.fields);
     return list.split(',').map((name) => fieldNamed(object, name));
@@ -236,7 +180,7 @@ export class SalesforceStandIn implements StandIn {
 
   /** resources_sobject_basic_info_post.htm: 201 with id, success, errors. */
   #create(call: IncomingCall, objectName: string, by: string): OutgoingAnswer {
-    const result = this.#records.create(objectNamed(objectName).name, this.#body(call), by);
+    const result = this.#records.create(objectNamed(objectName).name, readBody(call), by);
     if (!result.saved) throw refusalOf(result);
     return { status: 201, body: saveResult(result) };
   }
@@ -251,7 +195,7 @@ export class SalesforceStandIn implements StandIn {
       const modified = Math.floor(Date.parse(asText(record['LastModifiedDate'])) / 1000) * 1000;
       if (modified > unmodifiedSince) throw refuse(412, 'PRECONDITION_FAILED', 'record was modified');
     }
-    const result = this.#records.update(object.name, id, this.#body(call), by);
+    const result = this.#records.update(object.name, id, readBody(call), by);
     if (!result.saved) throw refusalOf(result);
     return { status: 204 };
   }
@@ -268,7 +212,7 @@ export class SalesforceStandIn implements StandIn {
   #upsert(call: IncomingCall, objectName: string, fieldName: string, value: string, by: string): OutgoingAnswer {
     const object = objectNamed(objectName);
     const field = this.#externalField(object, fieldName);
-    const body = this.#body(call);
+    const body = readBody(call);
     for (const name of Object.keys(body)) {
       if (['id', field.toLowerCase()].includes(name.toLowerCase())) {
         throw refuse(400, 'INVALID_FIELD', `The ${name} field should not be specified in the sobject data.`);
@@ -283,116 +227,6 @@ export class SalesforceStandIn implements StandIn {
     return {
       status: result.created ? 201 : 200,
       body: { id: result.id, success: true, errors: [], created: result.created },
-    };
-  }
-
-  /**
-   * resources-composite-sobjects-collections-update.html: up to 200, each with `attributes.type` and `id`; results in
-   * the same order; with allOrNone, one refusal rolls back all.
-   */
-  #updateCollection(call: IncomingCall, by: string): OutgoingAnswer {
-    const body = this.#body(call);
-    const records = body['records'];
-    if (!Array.isArray(records) || !records.every(isRecord)) {
-      throw refuse(400, 'JSON_PARSER_ERROR', 'records: a list of sobjects is required');
-    }
-    if (records.length > collectionMax) {
-      throw refuse(400, 'EXCEEDED_ID_LIMIT', `record limit reached. cannot submit more than ${collectionMax} records`);
-    }
-    const parsed = records.map((record) => {
-      const { attributes, id, Id, ...fields } = record;
-      const type = isRecord(attributes ?? null) ? (attributes as JsonRecord)['type'] : undefined;
-      if (typeof type !== 'string') throw refuse(400, 'INVALID_TYPE', 'attributes.type is required');
-      const recordIdGiven = id ?? Id;
-      if (typeof recordIdGiven !== 'string') throw refuse(400, 'MISSING_ARGUMENT', 'Id not specified');
-      return { object: objectNamed(type).name, id: recordIdGiven, fields };
-    });
-    const ids = parsed.map((record) => fullId(record.id) ?? record.id);
-    if (new Set(ids).size !== ids.length) throw refuse(400, 'DUPLICATE_VALUE', 'duplicate id in list');
-    const refusals = parsed.map((r) => this.#records.refuseUpdate(r.object, r.id, r.fields));
-    if (body['allOrNone'] === true && refusals.some((r) => r !== undefined)) {
-      const rolledBack: SaveResult = {
-        saved: false,
-        refusals: [
-          {
-            errorCode: 'ALL_OR_NONE_OPERATION_ROLLED_BACK',
-            message: 'Record rolled back because not all records were valid and the request was using AllOrNone header',
-            fields: [],
-          },
-        ],
-      };
-      return { status: 200, body: refusals.map((r) => saveResult(r ?? rolledBack)) };
-    }
-    return {
-      status: 200,
-      body: parsed.map((r) => saveResult(this.#records.update(r.object, r.id, r.fields, by))),
-    };
-  }
-
-  /** resources_composite_sobjects_collections_retrieve.htm: same order as the ids; null for what can't be read. */
-  #retrieveCollection(call: IncomingCall, objectName: string): OutgoingAnswer {
-    const object = objectNamed(objectName);
-    const { ids, fields } = this.#body(call);
-    if (!Array.isArray(ids) || !Array.isArray(fields)) throw refuse(400, 'JSON_PARSER_ERROR', 'ids and fields needed');
-    if (ids.length > retrieveMax) throw refuse(400, 'EXCEEDED_ID_LIMIT', `at most ${retrieveMax} ids`);
-    const names = fields.map((name) => fieldNamed(object, asText(name)));
-    return {
-      status: 200,
-      body: ids.map((id) => {
-        if (fullId(asText(id)) === undefined) throw refuse(400, 'MALFORMED_ID', `bad id ${asText(id)}`);
-        const record = this.#records.find(object.name, asText(id));
-        return record === undefined ? null : shown(object.name, record, [...new Set(['Id', ...names])]);
-      }),
-    };
-  }
-
-  /** resources_query.htm */
-  #query(call: IncomingCall): OutgoingAnswer {
-    try {
-      const query = parseSoql(call.query.get('q') ?? '');
-      const object = findObject(query.object);
-      if (object === undefined) {
-        throw refuse(400, 'INVALID_TYPE', `sObject type '${query.object}' is not supported.`);
-      }
-      const fields = query.fields.map((name) => fieldNamed(object, name));
-      const where = query.where.map((c) => ({ ...c, field: fieldNamed(object, c.field) }));
-      let found = this.#records.all(object.name).filter((record) => where.every((c) => matches(record, c)));
-      if (query.orderBy !== undefined) {
-        const field = fieldNamed(object, query.orderBy.field);
-        const sign = query.orderBy.descending ? -1 : 1;
-        found = found.toSorted((a, b) => sign * (asText(a[field]) < asText(b[field]) ? -1 : 1));
-      }
-      const page = found.slice(0, query.limit ?? 2000);
-      return {
-        status: 200,
-        body: { totalSize: page.length, done: true, records: page.map((r) => shown(object.name, r, fields)) },
-      };
-    } catch (error) {
-      if (error instanceof MalformedQuery) throw refuse(400, 'MALFORMED_QUERY', error.message);
-      throw error;
-    }
-  }
-
-  /** resources_sobject_describe.htm, as far as an administrator's check of the custom fields needs it. */
-  #describe(objectName: string): OutgoingAnswer {
-    const object = objectNamed(objectName);
-    return {
-      status: 200,
-      body: {
-        name: object.name,
-        keyPrefix: object.definition.keyPrefix,
-        fields: Object.entries(object.definition.fields).map(([name, field]) => ({
-          name,
-          type: field.type,
-          length: field.length ?? 0,
-          updateable: field.readOnly !== true,
-          createable: field.readOnly !== true,
-          nillable: field.required !== true,
-          externalId: field.externalId === true,
-          unique: field.externalId === true,
-          custom: name.endsWith('__c'),
-        })),
-      },
     };
   }
 }
