@@ -24,6 +24,8 @@ export interface Config {
     readonly replicaSetMembers?: readonly string[];
     readonly instances: readonly InstanceId[];
   };
+  /** The first of five. */
+  readonly sandboxPort: number;
   readonly folders: { readonly data: string; readonly keys: string; readonly secrets: string };
   readonly introspection: boolean;
   readonly horizonMs: number;
@@ -91,6 +93,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
       ...present('replicaSetMembers', value.TRAILKEEPER_REPLICA_SET_MEMBERS),
       instances: value.TRAILKEEPER_INSTANCES,
     },
+    sandboxPort: value.TRAILKEEPER_SANDBOX_PORT,
     folders: {
       data: value.TRAILKEEPER_DATA_DIR,
       keys: value.TRAILKEEPER_KEYS_DIR ?? join(value.TRAILKEEPER_DATA_DIR, 'keys'),

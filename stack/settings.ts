@@ -127,6 +127,11 @@ export const settings = {
   ),
   TRAILKEEPER_MONGODB_PORT: setting('embedded', port.default(27_117), 'Port of the embedded MongoDB.'),
   TRAILKEEPER_TEMPORAL_PORT: setting('embedded', port.default(7833), 'Port of the embedded Temporal.'),
+  TRAILKEEPER_SANDBOX_PORT: setting(
+    'embedded',
+    port.max(65_530).default(4590),
+    'Port of the sandbox of vendor stand-ins; it takes five, from this one on.',
+  ),
   TRAILKEEPER_CACHE: setting(
     'embedded',
     folder.optional(),

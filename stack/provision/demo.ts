@@ -121,6 +121,9 @@ const agentVersions = (instance: DemoInstance) => {
   };
 };
 
+/** The prompt that is published for the agent. */
+export const demoPrompt = (instance: DemoInstance): CredentialContent => agentVersions(instance).prompt;
+
 /** What a run of the agent declares when it runs what was published. */
 export const demoVersionsInPlay = (instance: DemoInstance): Versions => {
   const { prompt, model, build } = agentVersions(instance);

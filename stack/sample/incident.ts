@@ -3,8 +3,9 @@
  * through a field mapping that is stale, tells Slack, mails a customer thread and opens a Jira issue, before anyone
  * notices. Nothing here knows the diagnosis: it is asked for at the end, from the record.
  */
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
+import type { Versions } from '../../schema/event.ts';
 
 /** Runs one GraphQL document under one role's token. */
 export type Ask = <T>(document: string, variables?: Record<string, unknown>) => Promise<T>;
@@ -18,15 +19,10 @@ export interface Scene {
   readonly slackChannel: string;
   readonly gmailThread: string;
   readonly jiraProject: string;
-  /** What the agent runs with, as published. */
-  readonly versions: {
-    readonly agentBuild: string;
-    readonly model: string;
-    readonly prompt: string;
-    readonly promptDigest: string;
-    /** `name@version` of the mapping that the agent's build is pinned to. */
-    readonly mapping: string;
-  };
+  /** What the agent declares to run with; `mapping` is `name@version`, the one that its build is pinned to. */
+  readonly versions: Versions & { readonly mapping: string };
+  /** Content of the prompt. */
+  readonly prompt: unknown;
   readonly agentName: string;
   readonly onBehalfOf: string;
 }
@@ -82,12 +78,7 @@ export const playIncident = async (scene: Scene): Promise<Played> => {
       input: {
         purpose: 'quarterly-contact-update',
         onBehalfOf: scene.onBehalfOf,
-        versions: {
-          agentBuild: versions.agentBuild,
-          model: versions.model,
-          promptDigest: versions.promptDigest,
-          mapping: versions.mapping,
-        },
+        versions,
       },
     },
   );
@@ -186,18 +177,13 @@ const reportThinking = async (scene: Scene, runId: string, correlationId: string
     onBehalfOf: scene.onBehalfOf,
     system: 'agent',
     phase: 'observation',
-    versions: {
-      agentBuild: versions.agentBuild,
-      model: versions.model,
-      promptDigest: versions.promptDigest,
-      mapping: versions.mapping,
-    },
+    versions,
   });
   const prompt = {
     ...common(1),
     causedBy: runId,
     action: 'prompt.submit',
-    parts: [{ name: 'prompt', content: versions.prompt }],
+    parts: [{ name: 'prompt', content: scene.prompt }],
   };
   const answer = {
     ...common(2),
@@ -207,10 +193,9 @@ const reportThinking = async (scene: Scene, runId: string, correlationId: string
   };
   const { recordEvents } = await scene.agent<{
     recordEvents: { status: string; refusal: { code: string; message: string } | null }[];
-  }>(
-    `mutation ($events: [JSONObject!]!) { recordEvents(events: $events) { status refusal { code message } } }`,
-    { events: [prompt, answer] },
-  );
+  }>(`mutation ($events: [JSONObject!]!) { recordEvents(events: $events) { status refusal { code message } } }`, {
+    events: [prompt, answer],
+  });
   for (const { refusal } of recordEvents)
     if (refusal) throw new SampleError(`an event was refused: ${refusal.code} ${refusal.message}`);
   return answer.id;
@@ -231,7 +216,3 @@ export class SampleError extends Error {
   override readonly name = 'SampleError';
   readonly code = 'SAMPLE_FAILED';
 }
-
-/** SHA-256 of a prompt as it is published: the canonical JSON of a string is the JSON string. */
-export const promptDigest = (prompt: string): string =>
-  createHash('sha256').update(JSON.stringify(prompt)).digest('hex');
