@@ -1,5 +1,7 @@
 /** What a resolver knows about the request: who asks, and the one instance that the request is confined to. */
 import type { Client } from '@temporalio/client';
+import type { ActionDurations } from '../domain/action/durations.ts';
+import type { ToolCatalogue } from '../domain/action/toolCatalogue.ts';
 import type { Role } from '../schema/control.ts';
 import type { InstanceId, PrincipalId } from '../schema/ids.ts';
 import type { ActorKind } from '../schema/taxonomy.ts';
@@ -22,12 +24,18 @@ export interface InstanceServices {
   readonly control: ControlState;
   /** This process as an emitter in the instance's log. */
   readonly recorder: Recorder;
+  /** The same for control entries and nothing else, so that a missing one shows (domain/diagnosis/evidence.ts). */
+  readonly controlRecorder: Recorder;
 }
 
 export interface Services {
   /** The same object for the same instance; opened when first asked for. */
   open(instance: InstanceId): Promise<InstanceServices>;
   readonly temporal: Client;
+  /** What agents may ask for; made from the connectors by stack/temporal/toolCatalogue.ts. */
+  readonly tools: ToolCatalogue;
+  /** Instead of the usual ones (domain/action/durations.ts). */
+  readonly actionDurations?: Partial<ActionDurations>;
   nowMs(): number;
 }
 

@@ -2,6 +2,7 @@
 import type { Json } from '../json.ts';
 import type { JsonObject } from '../json.ts';
 import type { EventId } from '../ids.ts';
+import type { RunId } from '../ids.ts';
 import type { CorrelationId } from '../ids.ts';
 import type { SpanId } from '../ids.ts';
 import type { PrincipalId } from '../ids.ts';
@@ -31,6 +32,8 @@ export type Scalars = {
   JSONObject: { input: JsonObject; output: JsonObject; }
   /** UUIDv7, lower case. The time in it is when the event was made; it is the idempotency key of the event. */
   EventId: { input: EventId; output: EventId; }
+  /** UUIDv7 of the event that opened the run. */
+  RunId: { input: RunId; output: RunId; }
   /** W3C trace id: 32 lower-case hex digits, not all zero. */
   CorrelationId: { input: CorrelationId; output: CorrelationId; }
   /** W3C span id: 16 lower-case hex digits, not all zero. */
@@ -48,48 +51,48 @@ export type Scalars = {
 };
 
 export type Mutation = {
-  __typename?: 'Mutation';
+  readonly __typename?: 'Mutation';
   /** Sets the kill flag: from now on no action of the instance reaches a target. Reading and recording go on. */
-  suspendInstance: InstanceState;
+  readonly suspendInstance: InstanceState;
   /** Takes the kill flag away. */
-  resumeInstance: InstanceState;
+  readonly resumeInstance: InstanceState;
   /**
    * Approves or denies an action that waits for it. The digest binds the decision to the exact parameters. The first
    * decision counts, a denial is final, and nobody decides on what they or their agent asked for.
    */
-  decideAction: Action;
+  readonly decideAction: Action;
   /**
    * Takes events that the agent's own runtime observed, 1,000 at most a call, each as docs/event-model.md says. Each is
    * answered for itself, in order: one that is refused does not stop the others.
    */
-  recordEvents: Array<RecordResult>;
+  readonly recordEvents: ReadonlyArray<RecordResult>;
   /**
    * Opens a durable run. The same `id` again returns the same run. Pass `traceparent` on to whatever the agent calls
    * itself, so that it joins the same chain.
    */
-  openRun: Run;
+  readonly openRun: Run;
   /**
    * Carries out a guarded action through a connector: recorded, decided by policy, approved where a policy asks for it,
    * attempted, verified. Returns as soon as it is over or waits for a person, or after `waitMs`; `action` shows it then.
    * The same `id` again is the same action, never a second one.
    */
-  performAction: Action;
+  readonly performAction: Action;
   /** Says, as a person who has looked, how an action with unknown outcome ended. ACTION_NOT_UNKNOWN for all others. */
-  settleAction: Action;
+  readonly settleAction: Action;
   /** Hands a run over to a person, and records why. */
-  handOff: HandOff;
+  readonly handOff: HandOff;
   /**
    * Closes a run. COMPLETE where every intent has a final outcome and no emitter has a gap; else INCOMPLETE, and what is
    * missing is named.
    */
-  closeRun: ClosedRun;
+  readonly closeRun: ClosedRun;
   /**
    * What an outsider needs to check one payload part against the log: the entry's bytes, salt and plaintext of each
    * chunk, and a proof. No key is given away. The disclosure is recorded before the answer leaves.
    */
-  disclose: Disclosure;
+  readonly disclose: Disclosure;
   /** Publishes a mapping, prompt, model or agent build: from then on it is what a run's record is compared with. */
-  publishVersion: PublishedVersion;
+  readonly publishVersion: PublishedVersion;
 };
 
 
@@ -109,7 +112,7 @@ export type MutationDecideActionArgs = {
 
 
 export type MutationRecordEventsArgs = {
-  events: Array<Scalars['JSONObject']['input']>;
+  events: ReadonlyArray<Scalars['JSONObject']['input']>;
 };
 
 
@@ -149,19 +152,19 @@ export type MutationPublishVersionArgs = {
 };
 
 export type InstanceState = {
-  __typename?: 'InstanceState';
-  suspended: Scalars['Boolean']['output'];
+  readonly __typename?: 'InstanceState';
+  readonly suspended: Scalars['Boolean']['output'];
   /** Log index of the control event. */
-  index: Scalars['LogIndex']['output'];
+  readonly index: Scalars['LogIndex']['output'];
 };
 
 export type DecideActionInput = {
-  id: Scalars['EventId']['input'];
-  decision: ApprovalDecision;
+  readonly id: Scalars['EventId']['input'];
+  readonly decision: ApprovalDecision;
   /** The digest that the action shows: what the approver has seen. */
-  parametersDigest: Scalars['Sha256']['input'];
+  readonly parametersDigest: Scalars['Sha256']['input'];
   /** Kept as payload. */
-  reason?: InputMaybe<Scalars['String']['input']>;
+  readonly reason?: InputMaybe<Scalars['String']['input']>;
 };
 
 export type ApprovalDecision =
@@ -175,56 +178,56 @@ export type ApprovalState =
   | 'EXPIRED';
 
 export type Approval = {
-  __typename?: 'Approval';
-  state: ApprovalState;
-  expires: Scalars['DateTime']['output'];
-  decidedBy: Maybe<Scalars['PrincipalId']['output']>;
+  readonly __typename?: 'Approval';
+  readonly state: ApprovalState;
+  readonly expires: Scalars['DateTime']['output'];
+  readonly decidedBy: Maybe<Scalars['PrincipalId']['output']>;
 };
 
 /** The role of the token that is used decides which operations are permitted (docs/graphql.md). */
 export type Query = {
-  __typename?: 'Query';
+  readonly __typename?: 'Query';
   /**
    * What went wrong, and who did it, from the record alone: was it the prompt, the integration, the policy or the service
    * account. Every statement cites the entries that it rests on; what the record can't tell is said to be unknown
    * (docs/diagnosis.md). NOT_FOUND where the instance has no event of the correlation id.
    */
-  diagnose: Diagnosis;
+  readonly diagnose: Diagnosis;
   /** The latest signed checkpoint of the instance's log. NOT_FOUND while the log is empty. */
-  checkpoint: Checkpoint;
+  readonly checkpoint: Checkpoint;
   /**
    * Proof that an entry is in the log, by its index or by its event id (one of the two), in the tree of `size` entries,
    * by default of the latest checkpoint.
    */
-  inclusionProof: InclusionProof;
+  readonly inclusionProof: InclusionProof;
   /** Proof that the log of `from` entries is a beginning of the log of `to` entries (by default the latest checkpoint's). */
-  consistencyProof: ConsistencyProof;
+  readonly consistencyProof: ConsistencyProof;
   /**
    * The server's own check of the whole log: every entry, the tree, the tiles, the checkpoint and the anchored ones. It
    * is no substitute for a check from outside (`trailkeeper verify`).
    */
-  verifyLog: Verification;
+  readonly verifyLog: Verification;
   /** One guarded action, by the id of its intent. */
-  action: Action;
+  readonly action: Action;
   /**
    * The whole chain of one correlation id in causal order, across systems. NOT_FOUND where the instance has no event of
    * it. `folded` leaves out the objects of bulk actions that are summarised in their parent's `bulk`.
    */
-  timeline: Timeline;
+  readonly timeline: Timeline;
   /**
    * Events of the instance in log order. Filters are joined by "and". Forwards with `first` and `after`, backwards with
    * `last` and `before`. Pages are stable: what is appended meanwhile comes after everything that was there.
    */
-  events: EventConnection;
+  readonly events: EventConnection;
   /** One event by its id. NOT_FOUND where the instance has none. */
-  event: Event;
+  readonly event: Event;
   /**
    * Correlation ids of the events that name this thing, by its original id in the target system; latest first. This is
    * how a run is found from the other end. `kind` narrows it (`contact`, `message`, `issue`, ...).
    */
-  correlate: Correlations;
+  readonly correlate: Correlations;
   /** Missing sequence numbers, for each emitter that has any, or for one emitter. */
-  gaps: EmitterGaps;
+  readonly gaps: EmitterGaps;
 };
 
 
@@ -294,12 +297,12 @@ export type QueryGapsArgs = {
 };
 
 export type Subscription = {
-  __typename?: 'Subscription';
+  readonly __typename?: 'Subscription';
   /**
    * Events as they are appended, over SSE. Without `after` it begins with the next one; with the cursor of the last one
    * seen, nothing is missed and nothing comes twice.
    */
-  events: EventEdge;
+  readonly events: EventEdge;
 };
 
 
@@ -310,13 +313,13 @@ export type SubscriptionEventsArgs = {
 
 /** Where a page of a connection begins and ends. */
 export type PageInfo = {
-  __typename?: 'PageInfo';
+  readonly __typename?: 'PageInfo';
   /** Whether more may follow. A page can be shorter than asked for, and even empty, while more follow. */
-  hasNextPage: Scalars['Boolean']['output'];
-  hasPreviousPage: Scalars['Boolean']['output'];
-  startCursor: Maybe<Scalars['String']['output']>;
+  readonly hasNextPage: Scalars['Boolean']['output'];
+  readonly hasPreviousPage: Scalars['Boolean']['output'];
+  readonly startCursor: Maybe<Scalars['String']['output']>;
   /** Continue from here, also where the page is empty. */
-  endCursor: Maybe<Scalars['String']['output']>;
+  readonly endCursor: Maybe<Scalars['String']['output']>;
 };
 
 /** Where in its life an action stands. */
@@ -430,16 +433,16 @@ export type Cause =
   | 'service_account';
 
 export type Diagnosis = {
-  __typename?: 'Diagnosis';
-  correlationId: Scalars['CorrelationId']['output'];
-  verdict: Verdict;
+  readonly __typename?: 'Diagnosis';
+  readonly correlationId: Scalars['CorrelationId']['output'];
+  readonly verdict: Verdict;
   /** One for each cause. */
-  findings: Array<Finding>;
+  readonly findings: ReadonlyArray<Finding>;
   /** Who triggered it, which identity was assumed, what allowed each step, what changed, what failed or is missing, ... */
-  statements: Array<Statement>;
+  readonly statements: ReadonlyArray<Statement>;
   /** The whole diagnosis in words, a sentence a line. */
-  lines: Array<Scalars['String']['output']>;
-  behind: Scalars['LogIndex']['output'];
+  readonly lines: ReadonlyArray<Scalars['String']['output']>;
+  readonly behind: Scalars['LogIndex']['output'];
 };
 
 export type VerdictState =
@@ -448,18 +451,18 @@ export type VerdictState =
   | 'undetermined';
 
 export type Verdict = {
-  __typename?: 'Verdict';
-  state: VerdictState;
+  readonly __typename?: 'Verdict';
+  readonly state: VerdictState;
   /** Established causes, in the order in which the chain left its references. */
-  causes: Array<Cause>;
+  readonly causes: ReadonlyArray<Cause>;
   /** Where the chain first diverged. */
-  first: Maybe<Citation>;
+  readonly first: Maybe<Citation>;
   /** Causes that could be neither established nor excluded. */
-  unknown: Array<Cause>;
+  readonly unknown: ReadonlyArray<Cause>;
   /** Why it is undetermined: `no-deviation`, `evidence-missing` or `record-not-intact`. */
-  why: Maybe<Scalars['String']['output']>;
-  text: Scalars['String']['output'];
-  citations: Array<Citation>;
+  readonly why: Maybe<Scalars['String']['output']>;
+  readonly text: Scalars['String']['output'];
+  readonly citations: ReadonlyArray<Citation>;
 };
 
 export type FindingState =
@@ -468,28 +471,28 @@ export type FindingState =
   | 'unknown';
 
 export type Finding = {
-  __typename?: 'Finding';
-  cause: Cause;
-  state: FindingState;
+  readonly __typename?: 'Finding';
+  readonly cause: Cause;
+  readonly state: FindingState;
   /** Deviations, the basis of an exclusion, or reasons why it is unknown, each tagged by `kind` or `role`. */
-  details: Array<Scalars['JSONObject']['output']>;
-  citations: Array<Citation>;
+  readonly details: ReadonlyArray<Scalars['JSONObject']['output']>;
+  readonly citations: ReadonlyArray<Citation>;
 };
 
 export type Statement = {
-  __typename?: 'Statement';
+  readonly __typename?: 'Statement';
   /** For example `trigger`, `identity`, `permission`, `change`, `step`, `missing`, `intact`, `version`. */
-  kind: Scalars['String']['output'];
-  text: Scalars['String']['output'];
-  details: Scalars['JSONObject']['output'];
-  citations: Array<Citation>;
+  readonly kind: Scalars['String']['output'];
+  readonly text: Scalars['String']['output'];
+  readonly details: Scalars['JSONObject']['output'];
+  readonly citations: ReadonlyArray<Citation>;
 };
 
 /** An entry that a statement rests on. */
 export type Citation = {
-  __typename?: 'Citation';
-  index: Scalars['LogIndex']['output'];
-  id: Scalars['EventId']['output'];
+  readonly __typename?: 'Citation';
+  readonly index: Scalars['LogIndex']['output'];
+  readonly id: Scalars['EventId']['output'];
 };
 
 export type RecordStatus =
@@ -499,67 +502,67 @@ export type RecordStatus =
   | 'refused';
 
 export type RecordResult = {
-  __typename?: 'RecordResult';
-  status: RecordStatus;
-  receipt: Maybe<Receipt>;
-  refusal: Maybe<Refusal>;
+  readonly __typename?: 'RecordResult';
+  readonly status: RecordStatus;
+  readonly receipt: Maybe<Receipt>;
+  readonly refusal: Maybe<Refusal>;
 };
 
 /** What an emitter keeps: where its event stands, and the checkpoint that covers it. */
 export type Receipt = {
-  __typename?: 'Receipt';
-  id: Scalars['EventId']['output'];
-  index: Scalars['LogIndex']['output'];
-  leafHash: Scalars['Sha256']['output'];
+  readonly __typename?: 'Receipt';
+  readonly id: Scalars['EventId']['output'];
+  readonly index: Scalars['LogIndex']['output'];
+  readonly leafHash: Scalars['Sha256']['output'];
   /** Signed checkpoint of a size over `index`. */
-  checkpoint: Scalars['String']['output'];
+  readonly checkpoint: Scalars['String']['output'];
 };
 
 export type Refusal = {
-  __typename?: 'Refusal';
+  readonly __typename?: 'Refusal';
   /** One of the error codes of docs/errors.md. */
-  code: Scalars['String']['output'];
-  message: Scalars['String']['output'];
+  readonly code: Scalars['String']['output'];
+  readonly message: Scalars['String']['output'];
 };
 
 /** A C2SP checkpoint, and where the log is served from. */
 export type Checkpoint = {
-  __typename?: 'Checkpoint';
-  origin: Scalars['String']['output'];
-  size: Scalars['LogIndex']['output'];
-  root: Scalars['Base64']['output'];
+  readonly __typename?: 'Checkpoint';
+  readonly origin: Scalars['String']['output'];
+  readonly size: Scalars['LogIndex']['output'];
+  readonly root: Scalars['Base64']['output'];
   /** The signed note, verbatim. */
-  note: Scalars['String']['output'];
+  readonly note: Scalars['String']['output'];
   /** Verifier key. To check a log against somebody who may be lying, get it beforehand by another way. */
-  vkey: Scalars['String']['output'];
+  readonly vkey: Scalars['String']['output'];
   /** URL prefix of the log (c2sp.org/tlog-tiles), under the same bearer token. */
-  logUrl: Scalars['String']['output'];
+  readonly logUrl: Scalars['String']['output'];
 };
 
 /** RFC 6962 section 2.1.1. */
 export type InclusionProof = {
-  __typename?: 'InclusionProof';
-  index: Scalars['LogIndex']['output'];
+  readonly __typename?: 'InclusionProof';
+  readonly index: Scalars['LogIndex']['output'];
   /** Number of entries of the tree that it leads to. */
-  size: Scalars['LogIndex']['output'];
+  readonly size: Scalars['LogIndex']['output'];
   /** The entry's bytes as they are hashed. */
-  entry: Scalars['Base64']['output'];
-  leafHash: Scalars['Sha256']['output'];
+  readonly entry: Scalars['Base64']['output'];
+  readonly leafHash: Scalars['Sha256']['output'];
   /** From the leaf's sibling up. */
-  hashes: Array<Scalars['Base64']['output']>;
+  readonly hashes: ReadonlyArray<Scalars['Base64']['output']>;
   /** The checkpoint of exactly this size; null where none was signed. */
-  checkpoint: Maybe<Scalars['String']['output']>;
+  readonly checkpoint: Maybe<Scalars['String']['output']>;
   /** The same as one text, c2sp.org/tlog-proof@v1; null without a checkpoint. */
-  tlogProof: Maybe<Scalars['String']['output']>;
+  readonly tlogProof: Maybe<Scalars['String']['output']>;
 };
 
 /** RFC 6962 section 2.1.2. */
 export type ConsistencyProof = {
-  __typename?: 'ConsistencyProof';
-  from: Scalars['LogIndex']['output'];
-  to: Scalars['LogIndex']['output'];
+  readonly __typename?: 'ConsistencyProof';
+  readonly from: Scalars['LogIndex']['output'];
+  readonly to: Scalars['LogIndex']['output'];
   /** Empty where both sizes are equal. */
-  hashes: Array<Scalars['Base64']['output']>;
+  readonly hashes: ReadonlyArray<Scalars['Base64']['output']>;
 };
 
 export type VerificationOutcome =
@@ -567,62 +570,62 @@ export type VerificationOutcome =
   | 'refuted';
 
 export type Verification = {
-  __typename?: 'Verification';
-  outcome: VerificationOutcome;
-  origin: Maybe<Scalars['String']['output']>;
-  size: Maybe<Scalars['LogIndex']['output']>;
-  root: Maybe<Scalars['Base64']['output']>;
-  entriesChecked: Scalars['LogIndex']['output'];
+  readonly __typename?: 'Verification';
+  readonly outcome: VerificationOutcome;
+  readonly origin: Maybe<Scalars['String']['output']>;
+  readonly size: Maybe<Scalars['LogIndex']['output']>;
+  readonly root: Maybe<Scalars['Base64']['output']>;
+  readonly entriesChecked: Scalars['LogIndex']['output'];
   /** The first thing that is wrong; null where nothing is. */
-  problem: Maybe<VerificationProblem>;
+  readonly problem: Maybe<VerificationProblem>;
   /** One sentence each. */
-  warnings: Array<Scalars['String']['output']>;
+  readonly warnings: ReadonlyArray<Scalars['String']['output']>;
 };
 
 export type VerificationProblem = {
-  __typename?: 'VerificationProblem';
+  readonly __typename?: 'VerificationProblem';
   /** See docs/verify.md for the kinds. */
-  kind: Scalars['String']['output'];
+  readonly kind: Scalars['String']['output'];
   /** First index that is wrong; null where the checkpoint itself is. */
-  index: Maybe<Scalars['LogIndex']['output']>;
-  message: Scalars['String']['output'];
+  readonly index: Maybe<Scalars['LogIndex']['output']>;
+  readonly message: Scalars['String']['output'];
 };
 
 export type OpenRunInput = {
   /** UUIDv7 made by the caller; makes the call repeatable. */
-  id?: InputMaybe<Scalars['EventId']['input']>;
+  readonly id?: InputMaybe<Scalars['RunId']['input']>;
   /** The agent that runs; by default the caller. */
-  agent?: InputMaybe<Scalars['PrincipalId']['input']>;
+  readonly agent?: InputMaybe<Scalars['PrincipalId']['input']>;
   /** Why, as a label, for example `quarterly-contact-update`. */
-  purpose: Scalars['String']['input'];
+  readonly purpose: Scalars['String']['input'];
   /** The person for whom the agent acts. A delegation by them must be in force. */
-  onBehalfOf?: InputMaybe<Scalars['PrincipalId']['input']>;
-  sessionId?: InputMaybe<Scalars['String']['input']>;
+  readonly onBehalfOf?: InputMaybe<Scalars['PrincipalId']['input']>;
+  readonly sessionId?: InputMaybe<Scalars['String']['input']>;
   /** What is in play, so that it can be told later what was at fault. */
-  versions?: InputMaybe<VersionsInPlayInput>;
-  budget?: InputMaybe<BudgetInput>;
+  readonly versions?: InputMaybe<VersionsInPlayInput>;
+  readonly budget?: InputMaybe<BudgetInput>;
 };
 
 export type VersionsInPlayInput = {
-  agentBuild?: InputMaybe<Scalars['String']['input']>;
-  model?: InputMaybe<Scalars['String']['input']>;
-  promptDigest?: InputMaybe<Scalars['Sha256']['input']>;
-  connector?: InputMaybe<Scalars['String']['input']>;
-  mapping?: InputMaybe<Scalars['String']['input']>;
+  readonly agentBuild?: InputMaybe<Scalars['String']['input']>;
+  readonly model?: InputMaybe<Scalars['String']['input']>;
+  readonly promptDigest?: InputMaybe<Scalars['Sha256']['input']>;
+  readonly connector?: InputMaybe<Scalars['String']['input']>;
+  readonly mapping?: InputMaybe<Scalars['String']['input']>;
 };
 
 export type BudgetInput = {
   /** How many actions the run may perform. */
-  actionsMax?: InputMaybe<Scalars['Int']['input']>;
+  readonly actionsMax?: InputMaybe<Scalars['Int']['input']>;
 };
 
 export type Run = {
-  __typename?: 'Run';
-  runId: Scalars['EventId']['output'];
-  correlationId: Scalars['CorrelationId']['output'];
+  readonly __typename?: 'Run';
+  readonly runId: Scalars['RunId']['output'];
+  readonly correlationId: Scalars['CorrelationId']['output'];
   /** W3C trace context of the run. */
-  traceparent: Scalars['String']['output'];
-  state: RunState;
+  readonly traceparent: Scalars['String']['output'];
+  readonly state: RunState;
 };
 
 export type RunState =
@@ -630,24 +633,24 @@ export type RunState =
   | 'CLOSED';
 
 export type PerformActionInput = {
-  runId: Scalars['EventId']['input'];
+  readonly runId: Scalars['RunId']['input'];
   /** UUIDv7 made by the caller; makes the call repeatable. */
-  id?: InputMaybe<Scalars['EventId']['input']>;
+  readonly id?: InputMaybe<Scalars['EventId']['input']>;
   /** For example `salesforce.updateRecords`; docs/connectors.md lists them. */
-  tool: Scalars['String']['input'];
+  readonly tool: Scalars['String']['input'];
   /** As the tool's input schema says. Unknown fields are refused. */
-  params: Scalars['JSONObject']['input'];
+  readonly params: Scalars['JSONObject']['input'];
   /** The event that made the agent do it, for example its `model.respond`. */
-  causedBy?: InputMaybe<Scalars['EventId']['input']>;
+  readonly causedBy?: InputMaybe<Scalars['EventId']['input']>;
   /** How long to wait for the end of the action, at most 60,000; 0 returns at once. By default 10,000. */
-  waitMs?: InputMaybe<Scalars['Int']['input']>;
+  readonly waitMs?: InputMaybe<Scalars['Int']['input']>;
 };
 
 export type SettleActionInput = {
-  id: Scalars['EventId']['input'];
-  outcome: SettledOutcome;
+  readonly id: Scalars['EventId']['input'];
+  readonly outcome: SettledOutcome;
   /** What was found out and how. Kept as payload. */
-  reason: Scalars['String']['input'];
+  readonly reason: Scalars['String']['input'];
 };
 
 export type SettledOutcome =
@@ -665,44 +668,44 @@ export type ActionState =
   | 'FAILED';
 
 export type Action = {
-  __typename?: 'Action';
+  readonly __typename?: 'Action';
   /** Id of the intent's event, and of the action's workflow. */
-  id: Scalars['EventId']['output'];
-  runId: Scalars['EventId']['output'];
-  state: ActionState;
-  outcome: Maybe<Outcome>;
-  error: Maybe<ErrorCode>;
+  readonly id: Scalars['EventId']['output'];
+  readonly runId: Scalars['RunId']['output'];
+  readonly state: ActionState;
+  readonly outcome: Maybe<Outcome>;
+  readonly error: Maybe<ErrorCode>;
   /** SHA-256 of the canonical JSON (RFC 8785) of the parameters: what an approval is bound to. */
-  parametersDigest: Scalars['Sha256']['output'];
-  approval: Maybe<Approval>;
+  readonly parametersDigest: Scalars['Sha256']['output'];
+  readonly approval: Maybe<Approval>;
   /** How many vendor calls were attempted. */
-  attempts: Scalars['Int']['output'];
+  readonly attempts: Scalars['Int']['output'];
   /**
-   * What the tool returned, one value for each vendor call that answered, for a reader who may see it and for the agent
-   * itself. Reading it is recorded.
+   * What the tool returned, one value `{response, found}` for each vendor call that answered, for a reader who may see it
+   * and for the agent itself. Reading it is recorded.
    */
-  results: Array<Scalars['JSON']['output']>;
+  readonly results: ReadonlyArray<Scalars['JSONObject']['output']>;
 };
 
 export type HandOffInput = {
-  runId: Scalars['EventId']['input'];
+  readonly runId: Scalars['RunId']['input'];
   /** Who takes over. */
-  to: Scalars['PrincipalId']['input'];
+  readonly to: Scalars['PrincipalId']['input'];
   /** What they should know. Kept as payload. */
-  reason: Scalars['String']['input'];
+  readonly reason: Scalars['String']['input'];
   /** The action that it is about. */
-  action?: InputMaybe<Scalars['EventId']['input']>;
+  readonly action?: InputMaybe<Scalars['EventId']['input']>;
 };
 
 export type HandOff = {
-  __typename?: 'HandOff';
+  readonly __typename?: 'HandOff';
   /** Id of the recorded event. */
-  id: Scalars['EventId']['output'];
-  index: Scalars['LogIndex']['output'];
+  readonly id: Scalars['EventId']['output'];
+  readonly index: Scalars['LogIndex']['output'];
 };
 
 export type CloseRunInput = {
-  runId: Scalars['EventId']['input'];
+  readonly runId: Scalars['RunId']['input'];
 };
 
 export type Completeness =
@@ -710,133 +713,133 @@ export type Completeness =
   | 'INCOMPLETE';
 
 export type ClosedRun = {
-  __typename?: 'ClosedRun';
-  runId: Scalars['EventId']['output'];
-  state: Completeness;
-  missing: Array<MissingPiece>;
+  readonly __typename?: 'ClosedRun';
+  readonly runId: Scalars['RunId']['output'];
+  readonly state: Completeness;
+  readonly missing: ReadonlyArray<MissingPiece>;
 };
 
 export type MissingPiece = {
-  __typename?: 'MissingPiece';
+  readonly __typename?: 'MissingPiece';
   /** For example `no-final-outcome`, `objects`, `emitter-gap`. */
-  kind: Scalars['String']['output'];
-  text: Scalars['String']['output'];
-  details: Scalars['JSONObject']['output'];
+  readonly kind: Scalars['String']['output'];
+  readonly text: Scalars['String']['output'];
+  readonly details: Scalars['JSONObject']['output'];
 };
 
 export type Timeline = {
-  __typename?: 'Timeline';
-  correlationId: Scalars['CorrelationId']['output'];
-  rows: Array<TimelineRow>;
+  readonly __typename?: 'Timeline';
+  readonly correlationId: Scalars['CorrelationId']['output'];
+  readonly rows: ReadonlyArray<TimelineRow>;
   /** Clock skew of each emitter, estimated from the record. */
-  emitters: Array<EmitterSkew>;
+  readonly emitters: ReadonlyArray<EmitterSkew>;
   /** Where the record contradicts itself or names events that are not there. */
-  problems: Array<TimelineProblem>;
+  readonly problems: ReadonlyArray<TimelineProblem>;
   /** True where the chain is longer than one answer holds; the rest is to be had from `events`. */
-  truncated: Scalars['Boolean']['output'];
-  behind: Scalars['LogIndex']['output'];
+  readonly truncated: Scalars['Boolean']['output'];
+  readonly behind: Scalars['LogIndex']['output'];
 };
 
 export type TimelineRow = {
-  __typename?: 'TimelineRow';
-  event: Event;
+  readonly __typename?: 'TimelineRow';
+  readonly event: Event;
   /** The event that it hangs under, always above it; null for a root. */
-  parent: Maybe<Scalars['EventId']['output']>;
+  readonly parent: Maybe<Scalars['EventId']['output']>;
   /** 0 for a root. */
-  depth: Scalars['Int']['output'];
-  eventTime: Scalars['DateTime']['output'];
-  receivedTime: Scalars['DateTime']['output'];
+  readonly depth: Scalars['Int']['output'];
+  readonly eventTime: Scalars['DateTime']['output'];
+  readonly receivedTime: Scalars['DateTime']['output'];
   /** Event time with the emitter's estimated skew taken out. */
-  correctedTime: Scalars['DateTime']['output'];
+  readonly correctedTime: Scalars['DateTime']['output'];
   /** Set on one object of a bulk action. */
-  foldedUnder: Maybe<Scalars['EventId']['output']>;
+  readonly foldedUnder: Maybe<Scalars['EventId']['output']>;
   /** Set on a row that has objects folded under it. */
-  bulk: Maybe<BulkSummary>;
+  readonly bulk: Maybe<BulkSummary>;
   /** The entry's own flags, and `before-cause`, `dangling-cause`, `contradictory`, `reported`, `erased`. */
-  flags: Array<Scalars['String']['output']>;
+  readonly flags: ReadonlyArray<Scalars['String']['output']>;
 };
 
 export type BulkSummary = {
-  __typename?: 'BulkSummary';
+  readonly __typename?: 'BulkSummary';
   /** How many objects there are, by what the entries say. */
-  size: Scalars['Int']['output'];
+  readonly size: Scalars['Int']['output'];
   /** How many of them have an entry. */
-  present: Scalars['Int']['output'];
+  readonly present: Scalars['Int']['output'];
   /** Positions (from 0) without one. */
-  absent: Array<SequenceRange>;
-  outcomes: Array<OutcomeCount>;
-  errors: Array<ErrorCount>;
+  readonly absent: ReadonlyArray<SequenceRange>;
+  readonly outcomes: ReadonlyArray<OutcomeCount>;
+  readonly errors: ReadonlyArray<ErrorCount>;
 };
 
 export type OutcomeCount = {
-  __typename?: 'OutcomeCount';
-  outcome: Outcome;
-  count: Scalars['Int']['output'];
+  readonly __typename?: 'OutcomeCount';
+  readonly outcome: Outcome;
+  readonly count: Scalars['Int']['output'];
 };
 
 export type ErrorCount = {
-  __typename?: 'ErrorCount';
-  code: ErrorCode;
-  count: Scalars['Int']['output'];
+  readonly __typename?: 'ErrorCount';
+  readonly code: ErrorCode;
+  readonly count: Scalars['Int']['output'];
 };
 
 export type EmitterSkew = {
-  __typename?: 'EmitterSkew';
-  emitter: Scalars['String']['output'];
+  readonly __typename?: 'EmitterSkew';
+  readonly emitter: Scalars['String']['output'];
   /** Median of received time minus event time. Positive: its clock is behind ours, or it sends late. */
-  skewMs: Scalars['Float']['output'];
+  readonly skewMs: Scalars['Float']['output'];
   /** How many entries the estimate rests on. */
-  count: Scalars['Int']['output'];
+  readonly count: Scalars['Int']['output'];
 };
 
 export type TimelineProblem = {
-  __typename?: 'TimelineProblem';
+  readonly __typename?: 'TimelineProblem';
   /** `dangling-cause`, `dangling-batch`, `dangling-span` or `contradictory-order`. */
-  kind: Scalars['String']['output'];
-  details: Scalars['JSONObject']['output'];
+  readonly kind: Scalars['String']['output'];
+  readonly details: Scalars['JSONObject']['output'];
 };
 
 /** Conditions that all must hold. A list holds where one of its members does. */
 export type EventFilter = {
-  correlationId?: InputMaybe<Scalars['CorrelationId']['input']>;
-  runId?: InputMaybe<Scalars['EventId']['input']>;
-  sessionId?: InputMaybe<Scalars['String']['input']>;
+  readonly correlationId?: InputMaybe<Scalars['CorrelationId']['input']>;
+  readonly runId?: InputMaybe<Scalars['RunId']['input']>;
+  readonly sessionId?: InputMaybe<Scalars['String']['input']>;
   /** Events that this one caused. */
-  causedBy?: InputMaybe<Scalars['EventId']['input']>;
+  readonly causedBy?: InputMaybe<Scalars['EventId']['input']>;
   /** The principal that acted. */
-  principal?: InputMaybe<Scalars['PrincipalId']['input']>;
-  emitter?: InputMaybe<Scalars['String']['input']>;
-  action?: InputMaybe<Array<Scalars['ActionName']['input']>>;
-  phase?: InputMaybe<Array<Phase>>;
-  outcome?: InputMaybe<Array<Outcome>>;
-  system?: InputMaybe<Array<System>>;
-  error?: InputMaybe<Array<ErrorCode>>;
+  readonly principal?: InputMaybe<Scalars['PrincipalId']['input']>;
+  readonly emitter?: InputMaybe<Scalars['String']['input']>;
+  readonly action?: InputMaybe<ReadonlyArray<Scalars['ActionName']['input']>>;
+  readonly phase?: InputMaybe<ReadonlyArray<Phase>>;
+  readonly outcome?: InputMaybe<ReadonlyArray<Outcome>>;
+  readonly system?: InputMaybe<ReadonlyArray<System>>;
+  readonly error?: InputMaybe<ReadonlyArray<ErrorCode>>;
   /** URN of the resource or the channel, as it stands in an event. */
-  resource?: InputMaybe<Scalars['String']['input']>;
+  readonly resource?: InputMaybe<Scalars['String']['input']>;
   /** Opaque id of a data subject, `sub_` and 32 hex digits. */
-  subject?: InputMaybe<Scalars['String']['input']>;
+  readonly subject?: InputMaybe<Scalars['String']['input']>;
   /** Event time, from this on. */
-  eventTimeFrom?: InputMaybe<Scalars['DateTime']['input']>;
+  readonly eventTimeFrom?: InputMaybe<Scalars['DateTime']['input']>;
   /** Event time, before this. */
-  eventTimeBefore?: InputMaybe<Scalars['DateTime']['input']>;
+  readonly eventTimeBefore?: InputMaybe<Scalars['DateTime']['input']>;
   /** Received time, from this on. */
-  receivedTimeFrom?: InputMaybe<Scalars['DateTime']['input']>;
+  readonly receivedTimeFrom?: InputMaybe<Scalars['DateTime']['input']>;
   /** Received time, before this. */
-  receivedTimeBefore?: InputMaybe<Scalars['DateTime']['input']>;
+  readonly receivedTimeBefore?: InputMaybe<Scalars['DateTime']['input']>;
 };
 
 export type EventConnection = {
-  __typename?: 'EventConnection';
-  edges: Array<EventEdge>;
-  pageInfo: PageInfo;
+  readonly __typename?: 'EventConnection';
+  readonly edges: ReadonlyArray<EventEdge>;
+  readonly pageInfo: PageInfo;
   /** How many acknowledged entries the index is behind. 0: the answer holds all that was acknowledged before the question. */
-  behind: Scalars['LogIndex']['output'];
+  readonly behind: Scalars['LogIndex']['output'];
 };
 
 export type EventEdge = {
-  __typename?: 'EventEdge';
-  cursor: Scalars['String']['output'];
-  node: Event;
+  readonly __typename?: 'EventEdge';
+  readonly cursor: Scalars['String']['output'];
+  readonly node: Event;
 };
 
 /**
@@ -844,142 +847,142 @@ export type EventEdge = {
  * those who may see it.
  */
 export type Event = {
-  __typename?: 'Event';
+  readonly __typename?: 'Event';
   /** Place in the log, from 0. */
-  index: Scalars['LogIndex']['output'];
-  id: Scalars['EventId']['output'];
-  correlationId: Scalars['CorrelationId']['output'];
-  spanId: Scalars['SpanId']['output'];
-  parentSpanId: Maybe<Scalars['SpanId']['output']>;
+  readonly index: Scalars['LogIndex']['output'];
+  readonly id: Scalars['EventId']['output'];
+  readonly correlationId: Scalars['CorrelationId']['output'];
+  readonly spanId: Scalars['SpanId']['output'];
+  readonly parentSpanId: Maybe<Scalars['SpanId']['output']>;
   /** The event that caused this one. */
-  causedBy: Maybe<Scalars['EventId']['output']>;
-  runId: Maybe<Scalars['EventId']['output']>;
-  sessionId: Maybe<Scalars['String']['output']>;
-  emitter: Emitter;
+  readonly causedBy: Maybe<Scalars['EventId']['output']>;
+  readonly runId: Maybe<Scalars['RunId']['output']>;
+  readonly sessionId: Maybe<Scalars['String']['output']>;
+  readonly emitter: Emitter;
   /** When it happened, as the emitter says. */
-  eventTime: Scalars['DateTime']['output'];
+  readonly eventTime: Scalars['DateTime']['output'];
   /** The time as it was sent, where it differs. */
-  eventTimeOriginal: Maybe<Scalars['String']['output']>;
+  readonly eventTimeOriginal: Maybe<Scalars['String']['output']>;
   /** When the platform took it in. */
-  receivedTime: Scalars['DateTime']['output'];
-  provenance: Provenance;
-  flags: Array<EntryFlag>;
-  actor: Actor;
-  onBehalfOf: Maybe<Scalars['PrincipalId']['output']>;
-  delegation: Maybe<Scalars['String']['output']>;
-  action: Scalars['ActionName']['output'];
-  phase: Phase;
-  outcome: Maybe<Outcome>;
+  readonly receivedTime: Scalars['DateTime']['output'];
+  readonly provenance: Provenance;
+  readonly flags: ReadonlyArray<EntryFlag>;
+  readonly actor: Actor;
+  readonly onBehalfOf: Maybe<Scalars['PrincipalId']['output']>;
+  readonly delegation: Maybe<Scalars['String']['output']>;
+  readonly action: Scalars['ActionName']['output'];
+  readonly phase: Phase;
+  readonly outcome: Maybe<Outcome>;
   /** Number of the attempt, from 1. */
-  attempt: Maybe<Scalars['Int']['output']>;
-  system: System;
+  readonly attempt: Maybe<Scalars['Int']['output']>;
+  readonly system: System;
   /** Template of the endpoint, never a URL. */
-  endpoint: Maybe<Scalars['String']['output']>;
-  resource: Maybe<Resource>;
-  channel: Maybe<Channel>;
+  readonly endpoint: Maybe<Scalars['String']['output']>;
+  readonly resource: Maybe<Resource>;
+  readonly channel: Maybe<Channel>;
   /** Names of the fields concerned, never their values. */
-  fields: Array<Scalars['String']['output']>;
+  readonly fields: ReadonlyArray<Scalars['String']['output']>;
   /** How many objects a bulk action concerns. */
-  count: Maybe<Scalars['Int']['output']>;
-  batch: Maybe<BatchPosition>;
-  error: Maybe<EventError>;
-  retentionClass: RetentionClass;
-  purpose: Maybe<Scalars['String']['output']>;
+  readonly count: Maybe<Scalars['Int']['output']>;
+  readonly batch: Maybe<BatchPosition>;
+  readonly error: Maybe<EventError>;
+  readonly retentionClass: RetentionClass;
+  readonly purpose: Maybe<Scalars['String']['output']>;
   /** The identity assumed in the target system. */
-  credential: Maybe<CredentialReference>;
-  runbook: Maybe<Scalars['String']['output']>;
-  versions: Maybe<VersionsInPlay>;
-  parametersDigest: Maybe<Scalars['Sha256']['output']>;
-  authorization: Maybe<Authorization>;
+  readonly credential: Maybe<CredentialReference>;
+  readonly runbook: Maybe<Scalars['String']['output']>;
+  readonly versions: Maybe<VersionsInPlay>;
+  readonly parametersDigest: Maybe<Scalars['Sha256']['output']>;
+  readonly authorization: Maybe<Authorization>;
   /** What an attempt rests on. */
-  basis: Maybe<Basis>;
+  readonly basis: Maybe<Basis>;
   /** The change of control state that this entry is (schema/control.ts). */
-  control: Maybe<Scalars['JSONObject']['output']>;
+  readonly control: Maybe<Scalars['JSONObject']['output']>;
   /** Opaque ids of the data subjects concerned. */
-  subjects: Array<Scalars['String']['output']>;
+  readonly subjects: ReadonlyArray<Scalars['String']['output']>;
   /** The payload. Reading any content is recorded before the answer leaves. */
-  parts: Array<Part>;
+  readonly parts: ReadonlyArray<Part>;
 };
 
 export type Emitter = {
-  __typename?: 'Emitter';
-  id: Scalars['String']['output'];
+  readonly __typename?: 'Emitter';
+  readonly id: Scalars['String']['output'];
   /** Counts from 1 without gaps. */
-  sequence: Scalars['LogIndex']['output'];
+  readonly sequence: Scalars['LogIndex']['output'];
 };
 
 export type Actor = {
-  __typename?: 'Actor';
-  principal: Scalars['PrincipalId']['output'];
-  kind: ActorKind;
-  runtime: Maybe<Scalars['String']['output']>;
+  readonly __typename?: 'Actor';
+  readonly principal: Scalars['PrincipalId']['output'];
+  readonly kind: ActorKind;
+  readonly runtime: Maybe<Scalars['String']['output']>;
 };
 
 export type Resource = {
-  __typename?: 'Resource';
-  kind: Scalars['String']['output'];
+  readonly __typename?: 'Resource';
+  readonly kind: Scalars['String']['output'];
   /** `urn:trailkeeper:<system>:<kind>:<pseudonym>`; the original id is in the part `originals`. */
-  urn: Scalars['String']['output'];
+  readonly urn: Scalars['String']['output'];
 };
 
 export type Channel = {
-  __typename?: 'Channel';
-  kind: ChannelKind;
-  urn: Scalars['String']['output'];
+  readonly __typename?: 'Channel';
+  readonly kind: ChannelKind;
+  readonly urn: Scalars['String']['output'];
 };
 
 /** Which object of a bulk action it is. */
 export type BatchPosition = {
-  __typename?: 'BatchPosition';
-  parent: Scalars['EventId']['output'];
+  readonly __typename?: 'BatchPosition';
+  readonly parent: Scalars['EventId']['output'];
   /** From 0. */
-  position: Scalars['Int']['output'];
-  size: Scalars['Int']['output'];
+  readonly position: Scalars['Int']['output'];
+  readonly size: Scalars['Int']['output'];
 };
 
 export type EventError = {
-  __typename?: 'EventError';
-  code: ErrorCode;
-  httpStatus: Maybe<Scalars['Int']['output']>;
-  retryAfterMs: Maybe<Scalars['Int']['output']>;
+  readonly __typename?: 'EventError';
+  readonly code: ErrorCode;
+  readonly httpStatus: Maybe<Scalars['Int']['output']>;
+  readonly retryAfterMs: Maybe<Scalars['Int']['output']>;
 };
 
 export type CredentialReference = {
-  __typename?: 'CredentialReference';
-  id: Scalars['String']['output'];
-  version: Scalars['Int']['output'];
+  readonly __typename?: 'CredentialReference';
+  readonly id: Scalars['String']['output'];
+  readonly version: Scalars['Int']['output'];
 };
 
 export type VersionsInPlay = {
-  __typename?: 'VersionsInPlay';
-  agentBuild: Maybe<Scalars['String']['output']>;
-  model: Maybe<Scalars['String']['output']>;
-  promptDigest: Maybe<Scalars['Sha256']['output']>;
-  connector: Maybe<Scalars['String']['output']>;
+  readonly __typename?: 'VersionsInPlay';
+  readonly agentBuild: Maybe<Scalars['String']['output']>;
+  readonly model: Maybe<Scalars['String']['output']>;
+  readonly promptDigest: Maybe<Scalars['Sha256']['output']>;
+  readonly connector: Maybe<Scalars['String']['output']>;
   /** `name@version` of the field mapping. */
-  mapping: Maybe<Scalars['String']['output']>;
+  readonly mapping: Maybe<Scalars['String']['output']>;
 };
 
 /** The decision of one policy evaluation. */
 export type Authorization = {
-  __typename?: 'Authorization';
+  readonly __typename?: 'Authorization';
   /** Whose permissions were asked: `agent`, `user` or `caller`. */
-  about: Scalars['String']['output'];
+  readonly about: Scalars['String']['output'];
   /** `allow` or `deny`. */
-  result: Scalars['String']['output'];
-  policySet: Scalars['String']['output'];
-  policyVersion: Scalars['Int']['output'];
+  readonly result: Scalars['String']['output'];
+  readonly policySet: Scalars['String']['output'];
+  readonly policyVersion: Scalars['Int']['output'];
   /** Ids of the policies that determined the result. */
-  policies: Array<Scalars['String']['output']>;
+  readonly policies: ReadonlyArray<Scalars['String']['output']>;
   /** Log index of the last control event that the decision knew; -1: none. */
-  controlEpoch: Scalars['Int']['output'];
-  approvalRequired: Maybe<Scalars['Boolean']['output']>;
+  readonly controlEpoch: Scalars['Int']['output'];
+  readonly approvalRequired: Maybe<Scalars['Boolean']['output']>;
 };
 
 export type Basis = {
-  __typename?: 'Basis';
-  decisions: Array<Scalars['EventId']['output']>;
-  approval: Maybe<Scalars['EventId']['output']>;
+  readonly __typename?: 'Basis';
+  readonly decisions: ReadonlyArray<Scalars['EventId']['output']>;
+  readonly approval: Maybe<Scalars['EventId']['output']>;
 };
 
 export type PartState =
@@ -991,69 +994,69 @@ export type PartState =
 
 /** One part of the payload. */
 export type Part = {
-  __typename?: 'Part';
-  name: Scalars['String']['output'];
+  readonly __typename?: 'Part';
+  readonly name: Scalars['String']['output'];
   /** The data subject that it is about. */
-  subject: Maybe<Scalars['String']['output']>;
+  readonly subject: Maybe<Scalars['String']['output']>;
   /** Length of the plaintext. */
-  sizeBytes: Scalars['LogIndex']['output'];
+  readonly sizeBytes: Scalars['LogIndex']['output'];
   /** Commitment of each chunk: SHA-256(salt || plaintext). */
-  commitments: Array<Scalars['Sha256']['output']>;
-  state: PartState;
+  readonly commitments: ReadonlyArray<Scalars['Sha256']['output']>;
+  readonly state: PartState;
   /** Null unless present. */
-  content: Maybe<Scalars['JSON']['output']>;
+  readonly content: Maybe<Scalars['JSON']['output']>;
 };
 
 export type Correlations = {
-  __typename?: 'Correlations';
+  readonly __typename?: 'Correlations';
   /** Latest first. */
-  correlationIds: Array<Scalars['CorrelationId']['output']>;
-  behind: Scalars['LogIndex']['output'];
+  readonly correlationIds: ReadonlyArray<Scalars['CorrelationId']['output']>;
+  readonly behind: Scalars['LogIndex']['output'];
 };
 
 export type EmitterGaps = {
-  __typename?: 'EmitterGaps';
-  emitters: Array<EmitterGap>;
+  readonly __typename?: 'EmitterGaps';
+  readonly emitters: ReadonlyArray<EmitterGap>;
   /** Continue after this emitter; null: these are all. */
-  next: Maybe<Scalars['String']['output']>;
-  behind: Scalars['LogIndex']['output'];
+  readonly next: Maybe<Scalars['String']['output']>;
+  readonly behind: Scalars['LogIndex']['output'];
 };
 
 export type EmitterGap = {
-  __typename?: 'EmitterGap';
-  emitter: Scalars['String']['output'];
+  readonly __typename?: 'EmitterGap';
+  readonly emitter: Scalars['String']['output'];
   /** Highest sequence number seen. */
-  high: Scalars['LogIndex']['output'];
-  missing: Array<SequenceRange>;
+  readonly high: Scalars['LogIndex']['output'];
+  readonly missing: ReadonlyArray<SequenceRange>;
   /** Where more is missing than `missing` lists. */
-  truncated: Maybe<SequenceRange>;
+  readonly truncated: Maybe<SequenceRange>;
 };
 
 /** Both ends belong to it. */
 export type SequenceRange = {
-  __typename?: 'SequenceRange';
-  from: Scalars['LogIndex']['output'];
-  to: Scalars['LogIndex']['output'];
+  readonly __typename?: 'SequenceRange';
+  readonly from: Scalars['LogIndex']['output'];
+  readonly to: Scalars['LogIndex']['output'];
 };
 
 export type Disclosure = {
-  __typename?: 'Disclosure';
-  event: Scalars['EventId']['output'];
-  part: Scalars['String']['output'];
+  readonly __typename?: 'Disclosure';
+  readonly event: Scalars['EventId']['output'];
+  readonly part: Scalars['String']['output'];
   /** `present`, or `erased` where nothing is left to disclose. */
-  state: PartState;
+  readonly state: PartState;
   /** In order; together they are the part's plaintext, JSON in UTF-8. */
-  chunks: Array<DisclosedChunk>;
-  proof: InclusionProof;
+  readonly chunks: ReadonlyArray<DisclosedChunk>;
+  readonly proof: InclusionProof;
 };
 
 export type DisclosedChunk = {
-  __typename?: 'DisclosedChunk';
+  readonly __typename?: 'DisclosedChunk';
   /** As it stands in the entry: SHA-256(salt || plaintext). */
-  commitment: Scalars['Sha256']['output'];
+  readonly commitment: Scalars['Sha256']['output'];
   /** 32 bytes. */
-  salt: Scalars['Base64']['output'];
-  plaintext: Scalars['Base64']['output'];
+  readonly salt: Scalars['Base64']['output'];
+  readonly plaintext: Scalars['Base64']['output'];
 };
 
 export type VersionKind =
@@ -1063,26 +1066,26 @@ export type VersionKind =
   | 'agentBuild';
 
 export type PublishVersionInput = {
-  kind: VersionKind;
-  name: Scalars['String']['input'];
-  version: Scalars['String']['input'];
+  readonly kind: VersionKind;
+  readonly name: Scalars['String']['input'];
+  readonly version: Scalars['String']['input'];
   /** The published thing itself. Kept as payload; its digest is in the entry. */
-  content: Scalars['JSON']['input'];
+  readonly content: Scalars['JSON']['input'];
   /** For prompts, models and builds: the agent that they are for. */
-  agent?: InputMaybe<Scalars['PrincipalId']['input']>;
+  readonly agent?: InputMaybe<Scalars['PrincipalId']['input']>;
   /** For mappings: the system whose fields it names. */
-  system?: InputMaybe<System>;
+  readonly system?: InputMaybe<System>;
 };
 
 export type PublishedVersion = {
-  __typename?: 'PublishedVersion';
-  kind: VersionKind;
-  name: Scalars['String']['output'];
-  version: Scalars['String']['output'];
+  readonly __typename?: 'PublishedVersion';
+  readonly kind: VersionKind;
+  readonly name: Scalars['String']['output'];
+  readonly version: Scalars['String']['output'];
   /** SHA-256 of the canonical JSON (RFC 8785) of the content. */
-  digest: Scalars['Sha256']['output'];
+  readonly digest: Scalars['Sha256']['output'];
   /** Log index of the control event. */
-  index: Scalars['LogIndex']['output'];
+  readonly index: Scalars['LogIndex']['output'];
 };
 
 
@@ -1170,6 +1173,7 @@ export type ResolversTypes = {
   JSON: ResolverTypeWrapper<Scalars['JSON']['output']>;
   JSONObject: ResolverTypeWrapper<Scalars['JSONObject']['output']>;
   EventId: ResolverTypeWrapper<Scalars['EventId']['output']>;
+  RunId: ResolverTypeWrapper<Scalars['RunId']['output']>;
   CorrelationId: ResolverTypeWrapper<Scalars['CorrelationId']['output']>;
   SpanId: ResolverTypeWrapper<Scalars['SpanId']['output']>;
   PrincipalId: ResolverTypeWrapper<Scalars['PrincipalId']['output']>;
@@ -1224,7 +1228,7 @@ export type ResolversTypes = {
   Completeness: Completeness;
   ClosedRun: ResolverTypeWrapper<ClosedRun>;
   MissingPiece: ResolverTypeWrapper<MissingPiece>;
-  Timeline: ResolverTypeWrapper<Omit<Timeline, 'rows'> & { rows: Array<ResolversTypes['TimelineRow']> }>;
+  Timeline: ResolverTypeWrapper<Omit<Timeline, 'rows'> & { rows: ReadonlyArray<ResolversTypes['TimelineRow']> }>;
   TimelineRow: ResolverTypeWrapper<Omit<TimelineRow, 'event'> & { event: ResolversTypes['Event'] }>;
   BulkSummary: ResolverTypeWrapper<BulkSummary>;
   OutcomeCount: ResolverTypeWrapper<OutcomeCount>;
@@ -1233,7 +1237,7 @@ export type ResolversTypes = {
   Float: ResolverTypeWrapper<Scalars['Float']['output']>;
   TimelineProblem: ResolverTypeWrapper<TimelineProblem>;
   EventFilter: EventFilter;
-  EventConnection: ResolverTypeWrapper<Omit<EventConnection, 'edges'> & { edges: Array<ResolversTypes['EventEdge']> }>;
+  EventConnection: ResolverTypeWrapper<Omit<EventConnection, 'edges'> & { edges: ReadonlyArray<ResolversTypes['EventEdge']> }>;
   EventEdge: ResolverTypeWrapper<Omit<EventEdge, 'node'> & { node: ResolversTypes['Event'] }>;
   Event: ResolverTypeWrapper<RecordedEvent>;
   Emitter: ResolverTypeWrapper<Emitter>;
@@ -1271,6 +1275,7 @@ export type ResolversParentTypes = {
   JSON: Scalars['JSON']['output'];
   JSONObject: Scalars['JSONObject']['output'];
   EventId: Scalars['EventId']['output'];
+  RunId: Scalars['RunId']['output'];
   CorrelationId: Scalars['CorrelationId']['output'];
   SpanId: Scalars['SpanId']['output'];
   PrincipalId: Scalars['PrincipalId']['output'];
@@ -1307,7 +1312,7 @@ export type ResolversParentTypes = {
   CloseRunInput: CloseRunInput;
   ClosedRun: ClosedRun;
   MissingPiece: MissingPiece;
-  Timeline: Omit<Timeline, 'rows'> & { rows: Array<ResolversParentTypes['TimelineRow']> };
+  Timeline: Omit<Timeline, 'rows'> & { rows: ReadonlyArray<ResolversParentTypes['TimelineRow']> };
   TimelineRow: Omit<TimelineRow, 'event'> & { event: ResolversParentTypes['Event'] };
   BulkSummary: BulkSummary;
   OutcomeCount: OutcomeCount;
@@ -1316,7 +1321,7 @@ export type ResolversParentTypes = {
   Float: Scalars['Float']['output'];
   TimelineProblem: TimelineProblem;
   EventFilter: EventFilter;
-  EventConnection: Omit<EventConnection, 'edges'> & { edges: Array<ResolversParentTypes['EventEdge']> };
+  EventConnection: Omit<EventConnection, 'edges'> & { edges: ReadonlyArray<ResolversParentTypes['EventEdge']> };
   EventEdge: Omit<EventEdge, 'node'> & { node: ResolversParentTypes['Event'] };
   Event: RecordedEvent;
   Emitter: Emitter;
@@ -1344,7 +1349,7 @@ export type MutationResolvers<ContextType = any, ParentType extends ResolversPar
   suspendInstance?: Resolver<ResolversTypes['InstanceState'], ParentType, ContextType, RequireFields<MutationSuspendInstanceArgs, 'reason'>>;
   resumeInstance?: Resolver<ResolversTypes['InstanceState'], ParentType, ContextType, RequireFields<MutationResumeInstanceArgs, 'reason'>>;
   decideAction?: Resolver<ResolversTypes['Action'], ParentType, ContextType, RequireFields<MutationDecideActionArgs, 'input'>>;
-  recordEvents?: Resolver<Array<ResolversTypes['RecordResult']>, ParentType, ContextType, RequireFields<MutationRecordEventsArgs, 'events'>>;
+  recordEvents?: Resolver<ReadonlyArray<ResolversTypes['RecordResult']>, ParentType, ContextType, RequireFields<MutationRecordEventsArgs, 'events'>>;
   openRun?: Resolver<ResolversTypes['Run'], ParentType, ContextType, RequireFields<MutationOpenRunArgs, 'input'>>;
   performAction?: Resolver<ResolversTypes['Action'], ParentType, ContextType, RequireFields<MutationPerformActionArgs, 'input'>>;
   settleAction?: Resolver<ResolversTypes['Action'], ParentType, ContextType, RequireFields<MutationSettleActionArgs, 'input'>>;
@@ -1379,6 +1384,10 @@ export interface JsonObjectScalarConfig extends GraphQLScalarTypeConfig<Resolver
 
 export interface EventIdScalarConfig extends GraphQLScalarTypeConfig<ResolversTypes['EventId'], any> {
   name: 'EventId';
+}
+
+export interface RunIdScalarConfig extends GraphQLScalarTypeConfig<ResolversTypes['RunId'], any> {
+  name: 'RunId';
 }
 
 export interface CorrelationIdScalarConfig extends GraphQLScalarTypeConfig<ResolversTypes['CorrelationId'], any> {
@@ -1437,34 +1446,34 @@ export type PageInfoResolvers<ContextType = any, ParentType extends ResolversPar
 export type DiagnosisResolvers<ContextType = any, ParentType extends ResolversParentTypes['Diagnosis'] = ResolversParentTypes['Diagnosis']> = {
   correlationId?: Resolver<ResolversTypes['CorrelationId'], ParentType, ContextType>;
   verdict?: Resolver<ResolversTypes['Verdict'], ParentType, ContextType>;
-  findings?: Resolver<Array<ResolversTypes['Finding']>, ParentType, ContextType>;
-  statements?: Resolver<Array<ResolversTypes['Statement']>, ParentType, ContextType>;
-  lines?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  findings?: Resolver<ReadonlyArray<ResolversTypes['Finding']>, ParentType, ContextType>;
+  statements?: Resolver<ReadonlyArray<ResolversTypes['Statement']>, ParentType, ContextType>;
+  lines?: Resolver<ReadonlyArray<ResolversTypes['String']>, ParentType, ContextType>;
   behind?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
 };
 
 export type VerdictResolvers<ContextType = any, ParentType extends ResolversParentTypes['Verdict'] = ResolversParentTypes['Verdict']> = {
   state?: Resolver<ResolversTypes['VerdictState'], ParentType, ContextType>;
-  causes?: Resolver<Array<ResolversTypes['Cause']>, ParentType, ContextType>;
+  causes?: Resolver<ReadonlyArray<ResolversTypes['Cause']>, ParentType, ContextType>;
   first?: Resolver<Maybe<ResolversTypes['Citation']>, ParentType, ContextType>;
-  unknown?: Resolver<Array<ResolversTypes['Cause']>, ParentType, ContextType>;
+  unknown?: Resolver<ReadonlyArray<ResolversTypes['Cause']>, ParentType, ContextType>;
   why?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   text?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
-  citations?: Resolver<Array<ResolversTypes['Citation']>, ParentType, ContextType>;
+  citations?: Resolver<ReadonlyArray<ResolversTypes['Citation']>, ParentType, ContextType>;
 };
 
 export type FindingResolvers<ContextType = any, ParentType extends ResolversParentTypes['Finding'] = ResolversParentTypes['Finding']> = {
   cause?: Resolver<ResolversTypes['Cause'], ParentType, ContextType>;
   state?: Resolver<ResolversTypes['FindingState'], ParentType, ContextType>;
-  details?: Resolver<Array<ResolversTypes['JSONObject']>, ParentType, ContextType>;
-  citations?: Resolver<Array<ResolversTypes['Citation']>, ParentType, ContextType>;
+  details?: Resolver<ReadonlyArray<ResolversTypes['JSONObject']>, ParentType, ContextType>;
+  citations?: Resolver<ReadonlyArray<ResolversTypes['Citation']>, ParentType, ContextType>;
 };
 
 export type StatementResolvers<ContextType = any, ParentType extends ResolversParentTypes['Statement'] = ResolversParentTypes['Statement']> = {
   kind?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   text?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   details?: Resolver<ResolversTypes['JSONObject'], ParentType, ContextType>;
-  citations?: Resolver<Array<ResolversTypes['Citation']>, ParentType, ContextType>;
+  citations?: Resolver<ReadonlyArray<ResolversTypes['Citation']>, ParentType, ContextType>;
 };
 
 export type CitationResolvers<ContextType = any, ParentType extends ResolversParentTypes['Citation'] = ResolversParentTypes['Citation']> = {
@@ -1504,7 +1513,7 @@ export type InclusionProofResolvers<ContextType = any, ParentType extends Resolv
   size?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
   entry?: Resolver<ResolversTypes['Base64'], ParentType, ContextType>;
   leafHash?: Resolver<ResolversTypes['Sha256'], ParentType, ContextType>;
-  hashes?: Resolver<Array<ResolversTypes['Base64']>, ParentType, ContextType>;
+  hashes?: Resolver<ReadonlyArray<ResolversTypes['Base64']>, ParentType, ContextType>;
   checkpoint?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   tlogProof?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
 };
@@ -1512,7 +1521,7 @@ export type InclusionProofResolvers<ContextType = any, ParentType extends Resolv
 export type ConsistencyProofResolvers<ContextType = any, ParentType extends ResolversParentTypes['ConsistencyProof'] = ResolversParentTypes['ConsistencyProof']> = {
   from?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
   to?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
-  hashes?: Resolver<Array<ResolversTypes['Base64']>, ParentType, ContextType>;
+  hashes?: Resolver<ReadonlyArray<ResolversTypes['Base64']>, ParentType, ContextType>;
 };
 
 export type VerificationResolvers<ContextType = any, ParentType extends ResolversParentTypes['Verification'] = ResolversParentTypes['Verification']> = {
@@ -1522,7 +1531,7 @@ export type VerificationResolvers<ContextType = any, ParentType extends Resolver
   root?: Resolver<Maybe<ResolversTypes['Base64']>, ParentType, ContextType>;
   entriesChecked?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
   problem?: Resolver<Maybe<ResolversTypes['VerificationProblem']>, ParentType, ContextType>;
-  warnings?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  warnings?: Resolver<ReadonlyArray<ResolversTypes['String']>, ParentType, ContextType>;
 };
 
 export type VerificationProblemResolvers<ContextType = any, ParentType extends ResolversParentTypes['VerificationProblem'] = ResolversParentTypes['VerificationProblem']> = {
@@ -1532,7 +1541,7 @@ export type VerificationProblemResolvers<ContextType = any, ParentType extends R
 };
 
 export type RunResolvers<ContextType = any, ParentType extends ResolversParentTypes['Run'] = ResolversParentTypes['Run']> = {
-  runId?: Resolver<ResolversTypes['EventId'], ParentType, ContextType>;
+  runId?: Resolver<ResolversTypes['RunId'], ParentType, ContextType>;
   correlationId?: Resolver<ResolversTypes['CorrelationId'], ParentType, ContextType>;
   traceparent?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   state?: Resolver<ResolversTypes['RunState'], ParentType, ContextType>;
@@ -1540,14 +1549,14 @@ export type RunResolvers<ContextType = any, ParentType extends ResolversParentTy
 
 export type ActionResolvers<ContextType = any, ParentType extends ResolversParentTypes['Action'] = ResolversParentTypes['Action']> = {
   id?: Resolver<ResolversTypes['EventId'], ParentType, ContextType>;
-  runId?: Resolver<ResolversTypes['EventId'], ParentType, ContextType>;
+  runId?: Resolver<ResolversTypes['RunId'], ParentType, ContextType>;
   state?: Resolver<ResolversTypes['ActionState'], ParentType, ContextType>;
   outcome?: Resolver<Maybe<ResolversTypes['Outcome']>, ParentType, ContextType>;
   error?: Resolver<Maybe<ResolversTypes['ErrorCode']>, ParentType, ContextType>;
   parametersDigest?: Resolver<ResolversTypes['Sha256'], ParentType, ContextType>;
   approval?: Resolver<Maybe<ResolversTypes['Approval']>, ParentType, ContextType>;
   attempts?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
-  results?: Resolver<Array<ResolversTypes['JSON']>, ParentType, ContextType>;
+  results?: Resolver<ReadonlyArray<ResolversTypes['JSONObject']>, ParentType, ContextType>;
 };
 
 export type HandOffResolvers<ContextType = any, ParentType extends ResolversParentTypes['HandOff'] = ResolversParentTypes['HandOff']> = {
@@ -1556,9 +1565,9 @@ export type HandOffResolvers<ContextType = any, ParentType extends ResolversPare
 };
 
 export type ClosedRunResolvers<ContextType = any, ParentType extends ResolversParentTypes['ClosedRun'] = ResolversParentTypes['ClosedRun']> = {
-  runId?: Resolver<ResolversTypes['EventId'], ParentType, ContextType>;
+  runId?: Resolver<ResolversTypes['RunId'], ParentType, ContextType>;
   state?: Resolver<ResolversTypes['Completeness'], ParentType, ContextType>;
-  missing?: Resolver<Array<ResolversTypes['MissingPiece']>, ParentType, ContextType>;
+  missing?: Resolver<ReadonlyArray<ResolversTypes['MissingPiece']>, ParentType, ContextType>;
 };
 
 export type MissingPieceResolvers<ContextType = any, ParentType extends ResolversParentTypes['MissingPiece'] = ResolversParentTypes['MissingPiece']> = {
@@ -1569,9 +1578,9 @@ export type MissingPieceResolvers<ContextType = any, ParentType extends Resolver
 
 export type TimelineResolvers<ContextType = any, ParentType extends ResolversParentTypes['Timeline'] = ResolversParentTypes['Timeline']> = {
   correlationId?: Resolver<ResolversTypes['CorrelationId'], ParentType, ContextType>;
-  rows?: Resolver<Array<ResolversTypes['TimelineRow']>, ParentType, ContextType>;
-  emitters?: Resolver<Array<ResolversTypes['EmitterSkew']>, ParentType, ContextType>;
-  problems?: Resolver<Array<ResolversTypes['TimelineProblem']>, ParentType, ContextType>;
+  rows?: Resolver<ReadonlyArray<ResolversTypes['TimelineRow']>, ParentType, ContextType>;
+  emitters?: Resolver<ReadonlyArray<ResolversTypes['EmitterSkew']>, ParentType, ContextType>;
+  problems?: Resolver<ReadonlyArray<ResolversTypes['TimelineProblem']>, ParentType, ContextType>;
   truncated?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   behind?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
 };
@@ -1585,15 +1594,15 @@ export type TimelineRowResolvers<ContextType = any, ParentType extends Resolvers
   correctedTime?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   foldedUnder?: Resolver<Maybe<ResolversTypes['EventId']>, ParentType, ContextType>;
   bulk?: Resolver<Maybe<ResolversTypes['BulkSummary']>, ParentType, ContextType>;
-  flags?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  flags?: Resolver<ReadonlyArray<ResolversTypes['String']>, ParentType, ContextType>;
 };
 
 export type BulkSummaryResolvers<ContextType = any, ParentType extends ResolversParentTypes['BulkSummary'] = ResolversParentTypes['BulkSummary']> = {
   size?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   present?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
-  absent?: Resolver<Array<ResolversTypes['SequenceRange']>, ParentType, ContextType>;
-  outcomes?: Resolver<Array<ResolversTypes['OutcomeCount']>, ParentType, ContextType>;
-  errors?: Resolver<Array<ResolversTypes['ErrorCount']>, ParentType, ContextType>;
+  absent?: Resolver<ReadonlyArray<ResolversTypes['SequenceRange']>, ParentType, ContextType>;
+  outcomes?: Resolver<ReadonlyArray<ResolversTypes['OutcomeCount']>, ParentType, ContextType>;
+  errors?: Resolver<ReadonlyArray<ResolversTypes['ErrorCount']>, ParentType, ContextType>;
 };
 
 export type OutcomeCountResolvers<ContextType = any, ParentType extends ResolversParentTypes['OutcomeCount'] = ResolversParentTypes['OutcomeCount']> = {
@@ -1618,7 +1627,7 @@ export type TimelineProblemResolvers<ContextType = any, ParentType extends Resol
 };
 
 export type EventConnectionResolvers<ContextType = any, ParentType extends ResolversParentTypes['EventConnection'] = ResolversParentTypes['EventConnection']> = {
-  edges?: Resolver<Array<ResolversTypes['EventEdge']>, ParentType, ContextType>;
+  edges?: Resolver<ReadonlyArray<ResolversTypes['EventEdge']>, ParentType, ContextType>;
   pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
   behind?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
 };
@@ -1635,14 +1644,14 @@ export type EventResolvers<ContextType = any, ParentType extends ResolversParent
   spanId?: Resolver<ResolversTypes['SpanId'], ParentType, ContextType>;
   parentSpanId?: Resolver<Maybe<ResolversTypes['SpanId']>, ParentType, ContextType>;
   causedBy?: Resolver<Maybe<ResolversTypes['EventId']>, ParentType, ContextType>;
-  runId?: Resolver<Maybe<ResolversTypes['EventId']>, ParentType, ContextType>;
+  runId?: Resolver<Maybe<ResolversTypes['RunId']>, ParentType, ContextType>;
   sessionId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   emitter?: Resolver<ResolversTypes['Emitter'], ParentType, ContextType>;
   eventTime?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   eventTimeOriginal?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   receivedTime?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   provenance?: Resolver<ResolversTypes['Provenance'], ParentType, ContextType>;
-  flags?: Resolver<Array<ResolversTypes['EntryFlag']>, ParentType, ContextType>;
+  flags?: Resolver<ReadonlyArray<ResolversTypes['EntryFlag']>, ParentType, ContextType>;
   actor?: Resolver<ResolversTypes['Actor'], ParentType, ContextType>;
   onBehalfOf?: Resolver<Maybe<ResolversTypes['PrincipalId']>, ParentType, ContextType>;
   delegation?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
@@ -1654,7 +1663,7 @@ export type EventResolvers<ContextType = any, ParentType extends ResolversParent
   endpoint?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   resource?: Resolver<Maybe<ResolversTypes['Resource']>, ParentType, ContextType>;
   channel?: Resolver<Maybe<ResolversTypes['Channel']>, ParentType, ContextType>;
-  fields?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  fields?: Resolver<ReadonlyArray<ResolversTypes['String']>, ParentType, ContextType>;
   count?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   batch?: Resolver<Maybe<ResolversTypes['BatchPosition']>, ParentType, ContextType>;
   error?: Resolver<Maybe<ResolversTypes['EventError']>, ParentType, ContextType>;
@@ -1667,8 +1676,8 @@ export type EventResolvers<ContextType = any, ParentType extends ResolversParent
   authorization?: Resolver<Maybe<ResolversTypes['Authorization']>, ParentType, ContextType>;
   basis?: Resolver<Maybe<ResolversTypes['Basis']>, ParentType, ContextType>;
   control?: Resolver<Maybe<ResolversTypes['JSONObject']>, ParentType, ContextType>;
-  subjects?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
-  parts?: Resolver<Array<ResolversTypes['Part']>, ParentType, ContextType>;
+  subjects?: Resolver<ReadonlyArray<ResolversTypes['String']>, ParentType, ContextType>;
+  parts?: Resolver<ReadonlyArray<ResolversTypes['Part']>, ParentType, ContextType>;
 };
 
 export type EmitterResolvers<ContextType = any, ParentType extends ResolversParentTypes['Emitter'] = ResolversParentTypes['Emitter']> = {
@@ -1722,13 +1731,13 @@ export type AuthorizationResolvers<ContextType = any, ParentType extends Resolve
   result?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   policySet?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   policyVersion?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
-  policies?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  policies?: Resolver<ReadonlyArray<ResolversTypes['String']>, ParentType, ContextType>;
   controlEpoch?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   approvalRequired?: Resolver<Maybe<ResolversTypes['Boolean']>, ParentType, ContextType>;
 };
 
 export type BasisResolvers<ContextType = any, ParentType extends ResolversParentTypes['Basis'] = ResolversParentTypes['Basis']> = {
-  decisions?: Resolver<Array<ResolversTypes['EventId']>, ParentType, ContextType>;
+  decisions?: Resolver<ReadonlyArray<ResolversTypes['EventId']>, ParentType, ContextType>;
   approval?: Resolver<Maybe<ResolversTypes['EventId']>, ParentType, ContextType>;
 };
 
@@ -1736,18 +1745,18 @@ export type PartResolvers<ContextType = any, ParentType extends ResolversParentT
   name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   subject?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   sizeBytes?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
-  commitments?: Resolver<Array<ResolversTypes['Sha256']>, ParentType, ContextType>;
+  commitments?: Resolver<ReadonlyArray<ResolversTypes['Sha256']>, ParentType, ContextType>;
   state?: Resolver<ResolversTypes['PartState'], ParentType, ContextType>;
   content?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
 };
 
 export type CorrelationsResolvers<ContextType = any, ParentType extends ResolversParentTypes['Correlations'] = ResolversParentTypes['Correlations']> = {
-  correlationIds?: Resolver<Array<ResolversTypes['CorrelationId']>, ParentType, ContextType>;
+  correlationIds?: Resolver<ReadonlyArray<ResolversTypes['CorrelationId']>, ParentType, ContextType>;
   behind?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
 };
 
 export type EmitterGapsResolvers<ContextType = any, ParentType extends ResolversParentTypes['EmitterGaps'] = ResolversParentTypes['EmitterGaps']> = {
-  emitters?: Resolver<Array<ResolversTypes['EmitterGap']>, ParentType, ContextType>;
+  emitters?: Resolver<ReadonlyArray<ResolversTypes['EmitterGap']>, ParentType, ContextType>;
   next?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   behind?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
 };
@@ -1755,7 +1764,7 @@ export type EmitterGapsResolvers<ContextType = any, ParentType extends Resolvers
 export type EmitterGapResolvers<ContextType = any, ParentType extends ResolversParentTypes['EmitterGap'] = ResolversParentTypes['EmitterGap']> = {
   emitter?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   high?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
-  missing?: Resolver<Array<ResolversTypes['SequenceRange']>, ParentType, ContextType>;
+  missing?: Resolver<ReadonlyArray<ResolversTypes['SequenceRange']>, ParentType, ContextType>;
   truncated?: Resolver<Maybe<ResolversTypes['SequenceRange']>, ParentType, ContextType>;
 };
 
@@ -1768,7 +1777,7 @@ export type DisclosureResolvers<ContextType = any, ParentType extends ResolversP
   event?: Resolver<ResolversTypes['EventId'], ParentType, ContextType>;
   part?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   state?: Resolver<ResolversTypes['PartState'], ParentType, ContextType>;
-  chunks?: Resolver<Array<ResolversTypes['DisclosedChunk']>, ParentType, ContextType>;
+  chunks?: Resolver<ReadonlyArray<ResolversTypes['DisclosedChunk']>, ParentType, ContextType>;
   proof?: Resolver<ResolversTypes['InclusionProof'], ParentType, ContextType>;
 };
 
@@ -1794,6 +1803,7 @@ export type Resolvers<ContextType = any> = {
   JSON?: GraphQLScalarType;
   JSONObject?: GraphQLScalarType;
   EventId?: GraphQLScalarType;
+  RunId?: GraphQLScalarType;
   CorrelationId?: GraphQLScalarType;
   SpanId?: GraphQLScalarType;
   PrincipalId?: GraphQLScalarType;

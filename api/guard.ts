@@ -1,0 +1,53 @@
+/**
+ * What stands before every root field: permission by the instance's policies, and the note of what was asked, for the
+ * record of reads. A root field without an operation of its name can't be built into the schema.
+ */
+import type { GraphQLResolveInfo } from 'graphql';
+import type { Json } from '../schema/json.ts';
+import type { Operation } from '../schema/operations.ts';
+import type { RequestContext } from './requestContext.ts';
+
+export interface RootContext extends RequestContext {
+  /** The caller may see only what it did itself. */
+  readonly ownOnly: boolean;
+}
+
+type Resolve<A, R> = (args: A, context: RootContext, info: GraphQLResolveInfo) => R;
+
+/** What of the arguments is recorded with a read: conditions and ids. Never content, and no original ids. */
+const recorded = (args: object, info: GraphQLResolveInfo): Json => {
+  const plain = JSON.parse(JSON.stringify(args)) as Record<string, Json> & { input?: Record<string, Json> };
+  if (info.operation.operation === 'mutation') {
+    const { id, runId, event, part } = { ...plain, ...plain.input };
+    return JSON.parse(JSON.stringify({ id, runId, event, part })) as Json;
+  }
+  const { externalId: _original, ...conditions } = plain;
+  return conditions;
+};
+
+const admit = async (
+  operation: Operation,
+  args: object,
+  context: RequestContext,
+  info: GraphQLResolveInfo,
+): Promise<RootContext> => {
+  const { ownOnly } = await context.permissions.require(operation);
+  context.reads.asked(info.fieldName, recorded(args, info));
+  return { ...context, ownOnly };
+};
+
+/** A root field of Query or Mutation. */
+export const guarded =
+  <A extends object, R>(operation: Operation, resolve: Resolve<A, R | Promise<R>>) =>
+  async (_root: unknown, args: A, context: RequestContext, info: GraphQLResolveInfo): Promise<R> =>
+    resolve(args, await admit(operation, args, context, info), info);
+
+/** A root field of Subscription. */
+export const guardedStream = <A extends object, R>(
+  operation: Operation,
+  subscribe: Resolve<A, Promise<AsyncIterable<R>>>,
+) => ({
+  subscribe: async (_root: unknown, args: A, context: RequestContext, info: GraphQLResolveInfo) =>
+    subscribe(args, await admit(operation, args, context, info), info),
+  resolve: (value: R): R => value,
+});

@@ -1,0 +1,38 @@
+/** What one request may ask for at most; docs/graphql.md states the same numbers. */
+export interface ApiLimits {
+  readonly bodyBytesMax: number;
+  readonly depthMax: number;
+  /** Objects that an answer may hold, as estimated from the query (limits/cost.ts). */
+  readonly costMax: number;
+  readonly aliasesMax: number;
+  readonly tokensMax: number;
+  readonly recordBatchMax: number;
+  readonly pageSizeMax: number;
+  /** Plaintext of payload parts in one answer. */
+  readonly payloadBytesMax: number;
+  /** Rows that are looked at for one page where no index narrows the filter. */
+  readonly scannedRowsMax: number;
+  /** Events of one correlation id that one answer holds. */
+  readonly chainEventsMax: number;
+  readonly verifiedEntriesMax: number;
+  readonly subscriptionsMax: number;
+  readonly subscriptionsPerPrincipalMax: number;
+  readonly requestMsMax: number;
+}
+
+export const apiLimits: ApiLimits = {
+  bodyBytesMax: 16 * 1024 * 1024,
+  depthMax: 10,
+  costMax: 10_000,
+  aliasesMax: 15,
+  tokensMax: 2000,
+  recordBatchMax: 1000,
+  pageSizeMax: 500,
+  payloadBytesMax: 64 * 1024 * 1024,
+  scannedRowsMax: 50_000,
+  chainEventsMax: 20_000,
+  verifiedEntriesMax: 1_000_000,
+  subscriptionsMax: 200,
+  subscriptionsPerPrincipalMax: 10,
+  requestMsMax: 90_000,
+};

@@ -1,0 +1,63 @@
+/** What resolvers work with: each instance's trail and control state, opened when it is first asked for. */
+import { randomUUID } from 'node:crypto';
+import type { Client } from '@temporalio/client';
+import type { ToolCatalogue } from '../domain/action/toolCatalogue.ts';
+import type { InstanceId } from '../schema/ids.ts';
+import { openControlState } from '../store/control-state.ts';
+import { findInstance } from '../store/instances.ts';
+import type { KeyProvider } from '../trail/keys/provider.ts';
+import { Recorder } from '../trail/recorder.ts';
+import { openTrail, type TrailClients } from '../trail/trail.ts';
+import type { WriterOptions } from '../trail/writer.ts';
+import type { InstanceServices, Services } from './context.ts';
+import { notFound } from './errors.ts';
+import type { ApiMetrics } from './metrics.ts';
+
+export interface ServicesOptions {
+  readonly clients: TrailClients;
+  readonly keys: KeyProvider;
+  readonly temporal: Client;
+  readonly tools: ToolCatalogue;
+  readonly metrics: ApiMetrics;
+  readonly writer?: Partial<WriterOptions>;
+  readonly nowMs?: () => number;
+}
+
+export const createServices = (options: ServicesOptions): Services => {
+  const { clients, keys, temporal, tools, metrics, nowMs = Date.now } = options;
+  const opened = new Map<InstanceId, Promise<InstanceServices>>();
+  // Emitters count from 1, so each process is one of its own.
+  const process = randomUUID();
+
+  const openInstance = async (instance: InstanceId): Promise<InstanceServices> => {
+    const record = await findInstance(clients.reader, instance);
+    if (!record) throw notFound('instance');
+    const trail = await openTrail(instance, record.origin, {
+      clients,
+      keys,
+      ...(options.writer && { writer: options.writer }),
+    });
+    metrics.watch(trail);
+    return {
+      trail,
+      control: openControlState(clients.reader, instance),
+      recorder: new Recorder(trail.writer, `platform/api/${process}`),
+      controlRecorder: new Recorder(trail.writer, `platform/control/${process}`),
+    };
+  };
+
+  return {
+    temporal,
+    tools,
+    nowMs,
+    open(instance) {
+      const known = opened.get(instance);
+      if (known) return known;
+      const opening = openInstance(instance);
+      opened.set(instance, opening);
+      // What failed is tried again by the next request.
+      opening.catch(() => opened.delete(instance));
+      return opening;
+    },
+  };
+};
