@@ -10,8 +10,8 @@ const citationsShownMax = 8;
 
 /** The verdict first, then the findings, then the account. Values appear only where the payload could be read. */
 export const renderDiagnosis = (diagnosis: Diagnosis): string[] => [
-  withCitations(verdictSentence(diagnosis.verdict), diagnosis.verdict.citations),
-  ...diagnosis.findings.flatMap(findingLines),
+  withCitations(renderVerdict(diagnosis.verdict), diagnosis.verdict.citations),
+  ...diagnosis.findings.flatMap(renderFinding),
   ...diagnosis.statements.map((statement) => withCitations(renderStatement(statement), statement.citations)),
 ];
 
@@ -34,7 +34,8 @@ const listed = (names: readonly string[]): string =>
 
 const named = (of: readonly Cause[]): string => listed(of.map((cause) => causeNames[cause]));
 
-const verdictSentence = (verdict: Verdict): string => {
+/** Without citations. */
+export const renderVerdict = (verdict: Verdict): string => {
   if (verdict.state === 'established') {
     const first = `the chain first diverged at entry #${verdict.first.at.index}`;
     const open = verdict.unknown.length > 0 ? `; whether ${named(verdict.unknown)} had a part in it is unknown` : '';
@@ -48,7 +49,8 @@ const verdictSentence = (verdict: Verdict): string => {
   return `Undetermined: no cause is established, and ${named(verdict.unknown)} can not be excluded, since deciding evidence is missing.`;
 };
 
-const findingLines = (finding: Finding): string[] => {
+/** One sentence for each deviation or reason, with the entries that it rests on. */
+export const renderFinding = (finding: Finding): string[] => {
   const name = causeNames[finding.cause];
   if (finding.state === 'excluded') {
     return [withCitations(`Excluded: ${name} conformed to what was in force.`, finding.citations)];
@@ -102,6 +104,7 @@ const sentences: Sentences = {
     `The agent's own runtime reports ${action} in ${system} (${counted(events, 'entry', 'entries')}), which the platform neither decided nor carried out.`,
 };
 
+/** Without citations. */
 export const renderStatement = (statement: Statement): string =>
   (sentences[statement.kind] as (statement: Statement) => string)(statement);
 

@@ -95,6 +95,8 @@ const isCall = ({ entry }: RecordedEvent, byId: EventsById): boolean => {
 };
 
 const sortOut = (own: readonly RecordedEvent[], byId: EventsById) => {
+  // Walks end at the intent, which is not among its own entries: a long run costs nothing here.
+  const ownById = indexById(own);
   const calls = own.filter((event) => isCall(event, byId)).toSorted(bySequence);
   const attempts = calls.map((attempt) => ({
     attempt,
@@ -105,9 +107,9 @@ const sortOut = (own: readonly RecordedEvent[], byId: EventsById) => {
     objectVerifications: [] as RecordedEvent[],
   }));
   const byCall = new Map(attempts.map((record) => [record.attempt.entry.id as string, record]));
-  const nearestCall = attempts.length === 0 ? () => null : nearest(own, byId, ({ entry }) => byCall.has(entry.id));
+  const nearestCall = attempts.length === 0 ? () => null : nearest(own, ownById, ({ entry }) => byCall.has(entry.id));
   // Where the chain of causes breaks off, the attempt is the one that is missing, and no other stands in for it.
-  const broken = nearest(own, indexById(own), ({ entry }) => {
+  const broken = nearest(own, ownById, ({ entry }) => {
     const cause = entry.causedBy ?? entry.batch?.parent;
     return cause !== undefined && !byId.has(cause);
   });

@@ -112,6 +112,11 @@ describe('the prompt', () => {
     expect(found).toMatchObject({ state: 'unknown', reasons: [{ kind: 'entry-missing', entry: 'prompt.submit' }] });
   });
 
+  it('is not cleared by what only the agent reports', () => {
+    const found = finding(quiet('prompt-only-reported'), 'prompt');
+    expect(found.state === 'unknown' && found.reasons.map(({ kind }) => kind)).toContain('only-reported');
+  });
+
   it('is open where two prompts under different names could both be meant', () => {
     const input = quiet('nothing-deviates');
     const isCurrent = ({ control }: Entry): boolean =>
@@ -143,6 +148,21 @@ describe('the policy', () => {
     );
     const found = finding({ ...input, events }, 'policy');
     expect(found.state === 'unknown' && found.reasons[0]?.kind).toBe('attempt-without-permission');
+  });
+
+  it('is open where an attempt names a decision that is not in the record', () => {
+    const input = quiet('nothing-deviates');
+    const elsewhere = '01a20cc8-0000-7000-8000-000000000000' as EventId;
+    const events = changed(
+      input.events,
+      ({ phase }) => phase === 'attempt',
+      ({ basis }) => ({ basis: { ...basis, decisions: [...basis!.decisions, elsewhere] } }),
+    );
+    const found = finding({ ...input, events }, 'policy');
+    expect(found.state === 'unknown' && found.reasons[0]).toMatchObject({
+      kind: 'entry-missing',
+      entry: 'basis decision',
+    });
   });
 
   it('is open where a decision is only reported', () => {

@@ -99,6 +99,13 @@ describe('an intent', () => {
     expect(check(writer.log).state).toBe(complete ? 'COMPLETE' : 'INCOMPLETE');
   });
 
+  it('is not complete by reading back alone, where no outcome is recorded', () => {
+    const { writer, write, intent } = record();
+    const attempt = write({ phase: 'attempt', attempt: 1, causedBy: intent });
+    write({ phase: 'verified', outcome: 'success', causedBy: attempt });
+    expect(missingIn(writer.log)).toMatchObject([{ kind: 'no-final-outcome', intent, last: 'none' }]);
+  });
+
   it('of the platform is not completed by what an agent reports', () => {
     const { writer, write, intent } = record();
     const reported = { emitter: 'agent/a', provenance: 'reported' } as const;

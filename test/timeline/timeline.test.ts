@@ -118,8 +118,9 @@ describe('a record that contradicts itself', () => {
     const events = [
       event(0),
       event(1, { causedBy: idOf(3) }),
-      event(2, { causedBy: idOf(1) }),
-      event(3, { causedBy: idOf(2) }),
+      // Their times say the opposite: what is left of the causes still counts.
+      event(2, { causedBy: idOf(1), receivedTime: at(-10) }),
+      event(3, { causedBy: idOf(2), receivedTime: at(-20) }),
       event(4, { causedBy: idOf(3) }),
     ];
     const { rows, problems } = buildTimeline(events);
