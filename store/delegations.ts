@@ -72,7 +72,9 @@ export const planGrant = async (
   for (const principal of [from, to])
     if (!(await findPrincipal(client, instance, principal)))
       return toVoid('NOT_FOUND', `${principal} is not registered; register both sides of a delegation first`);
-  if (await findDelegationNamed(client, instance, delegation))
+  const present = await findDelegationNamed(client, instance, delegation);
+  // With this very index it is this entry's own effect, before a crash.
+  if (present !== undefined && present.delegation.index !== index)
     return toVoid('CONFLICT', `the delegation ${delegation} was granted before; choose another name`);
   return toWrite(() =>
     putUnlessNewer(delegationsOf(client), {

@@ -115,7 +115,9 @@ export const planIssue = async (applied: AppliedEntry, change: Issue): Promise<P
     return toVoid('NOT_FOUND', `${change.principal} is not registered or is disabled; it can get no token`);
   if (!principal.roles.includes(role))
     return toVoid('FORBIDDEN', `${change.principal} does not have the role ${role}; register it with that role first`);
-  if (await findToken(client, instance, token))
+  const present = await findToken(client, instance, token);
+  // With this very index it is this entry's own effect, before a crash.
+  if (present !== undefined && present.index !== index)
     return toVoid('CONFLICT', `a token ${token} was issued before; choose another name`);
   const found = await applied.part('token');
   const parsed = tokenPart.safeParse(found.state === 'present' ? found.content : undefined);

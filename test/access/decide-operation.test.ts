@@ -1,0 +1,83 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { buildASTSchema, concatAST, parse } from 'graphql';
+import { describe, expect, it } from 'vitest';
+import { decideOperation } from '../../domain/access/decide-operation.ts';
+import { cedarSchema } from '../../schema/cedar/texts.ts';
+import { roles, type Role } from '../../schema/control.ts';
+import { operations, type Operation } from '../../schema/operations.ts';
+import { defaultSet, setOf } from './sets.ts';
+
+const decide = (role: Role, operation: Operation, policySet: typeof defaultSet | undefined = defaultSet) =>
+  decideOperation({ principal: 'x', kind: role === 'agent' ? 'agent' : 'human', role }, operation, policySet, 3);
+
+/** What each role may do beyond reading skeletons and proofs. */
+const beyondReading: Record<Role, Operation[]> = {
+  admin: ['publishVersion'],
+  agent: ['openRun', 'performAction', 'recordEvents', 'handOff', 'closeRun'],
+  operator: ['openRun', 'settleAction', 'recordEvents', 'handOff', 'closeRun'],
+  approver: ['decideAction', 'readPayloads'],
+  compliance: ['disclose', 'readPayloads'],
+  auditor: ['disclose', 'readPayloads'],
+  responder: ['suspendInstance', 'resumeInstance', 'readPayloads'],
+};
+const proofs: Operation[] = ['checkpoint', 'inclusionProof', 'consistencyProof'];
+const ownSkeletons: Operation[] = ['action', 'events', 'event', 'timeline'];
+const allSkeletons: Operation[] = [...ownSkeletons, 'diagnose', 'correlate', 'gaps', 'verifyLog', 'readLog'];
+
+describe('operations of the API', () => {
+  it.each(roles)('%s may do what the role is for, and nothing else', (role) => {
+    const expected = [...beyondReading[role], ...proofs, ...(role === 'agent' ? ownSkeletons : allSkeletons)];
+    const allowed = operations.filter((operation) => decide(role, operation).authorization.result === 'allow');
+    expect(allowed.toSorted()).toEqual(expected.toSorted());
+  });
+
+  it('an agent sees its own skeletons only, everybody else all', () => {
+    for (const operation of ownSkeletons)
+      expect(roles.filter((role) => decide(role, operation).ownOnly)).toEqual(['agent']);
+    expect(decide('agent', 'performAction').ownOnly).toBe(false);
+  });
+
+  it.each(operations)('%s is permitted to some role', (operation) => {
+    expect(roles.filter((role) => decide(role, operation).authorization.result === 'allow')).not.toEqual([]);
+  });
+
+  it('an agent approves nothing, even with an approver role', () => {
+    const caller = { principal: 'bot', kind: 'agent', role: 'approver' } as const;
+    expect(decideOperation(caller, 'decideAction', defaultSet, 3).authorization.result).toBe('deny');
+  });
+
+  it('nothing is permitted before a policy set is published, and the decision says so', () => {
+    // A default parameter would stand in for `undefined`.
+    const caller = { principal: 'x', kind: 'human', role: 'admin' } as const;
+    expect(decideOperation(caller, 'publishVersion', undefined, -1)).toEqual({
+      authorization: {
+        about: 'caller',
+        result: 'deny',
+        policySet: 'platform',
+        policyVersion: 1,
+        policies: [],
+        controlEpoch: -1,
+      },
+      errors: [],
+      ownOnly: false,
+    });
+    expect(decide('admin', 'publishVersion', setOf('')).authorization.result).toBe('deny');
+  });
+
+  it('are the root fields of the GraphQL schema, and two more', () => {
+    const folder = new URL('../../schema/', import.meta.url);
+    const files = readdirSync(folder).filter((name) => name.endsWith('.graphql'));
+    const schema = buildASTSchema(concatAST(files.map((name) => parse(readFileSync(new URL(name, folder), 'utf8')))), {
+      assumeValidSDL: true,
+    });
+    const fields = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()].flatMap((type) =>
+      Object.keys(type?.getFields() ?? {}),
+    );
+    expect([...new Set([...fields, 'readLog', 'readPayloads'])].toSorted()).toEqual(operations.toSorted());
+  });
+
+  it('are the same in the Cedar schema', () => {
+    const listed = /entity Operation enum \[([^\]]*)\]/.exec(cedarSchema)![1]!;
+    expect([...listed.matchAll(/"(\w+)"/g)].map(([, name]) => name)).toEqual([...operations]);
+  });
+});
