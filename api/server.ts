@@ -77,10 +77,8 @@ export const createApi = (options: ApiOptions): Api => {
     request: IncomingMessage,
     response: ServerResponse,
     door: Door,
-    signal: AbortSignal,
+    { requestId, signal }: { readonly requestId: string; readonly signal: AbortSignal },
   ): Promise<void> => {
-    const requestId = newRequestId();
-    response.setHeader('X-Request-Id', requestId);
     if (door.kind === 'health') return sendJson(response, 200, { status: 'ok' });
     if (door.kind === 'ready') {
       const state = await readiness(reader, services.temporal);
@@ -107,6 +105,8 @@ export const createApi = (options: ApiOptions): Api => {
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     for (const [name, value] of Object.entries(securityHeaders)) response.setHeader(name, value);
+    const requestId = newRequestId();
+    response.setHeader('X-Request-Id', requestId);
     const routed = route(request);
     const done = metrics.requests.startTimer({ door: 'kind' in routed ? routed.kind : 'none' });
     const over = new AbortController();
@@ -123,11 +123,11 @@ export const createApi = (options: ApiOptions): Api => {
     });
     try {
       if ('status' in routed) return sendError(response, routed);
-      await answer(request, response, routed, over.signal);
+      await answer(request, response, routed, { requestId, signal: over.signal });
     } catch (error) {
       const refused = toApiError(error);
       metrics.errors.inc({ code: refused.code });
-      if (refused.code === 'INTERNAL') log({ level: 'error', message: 'a defect', ...placeOf(error) });
+      if (refused.code === 'INTERNAL') log({ level: 'error', message: 'a defect', requestId, ...placeOf(error) });
       // The rest of a body that was refused is not read: the connection can't be used again.
       if (!request.complete) response.setHeader('Connection', 'close');
       sendError(response, refused);

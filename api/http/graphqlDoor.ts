@@ -26,6 +26,14 @@ const settleReads: Plugin<RequestContext> = {
   }),
 };
 
+/** What is refused before it is carried out (syntax, validation) is coded like all else. */
+const codeErrors: Plugin = {
+  onResultProcess({ result, setResult }) {
+    if (Array.isArray(result) || !('errors' in result) || !result.errors) return;
+    setResult({ ...result, errors: result.errors.map(toGraphQLError) });
+  },
+};
+
 export interface GraphQLDoorOptions {
   readonly limits: ApiLimits;
   readonly introspection: boolean;
@@ -44,7 +52,7 @@ export const createGraphQLDoor = ({ limits, introspection, onError }: GraphQLDoo
   const yoga = createYoga<RequestContext>({
     schema: createApiSchema(),
     graphqlEndpoint: '/graphql',
-    plugins: [documentLimits(limits, introspection), settleReads],
+    plugins: [codeErrors, documentLimits(limits, introspection), settleReads],
     maskedErrors: {
       maskError: (error) => {
         const masked = toGraphQLError(error);
