@@ -36,6 +36,8 @@ export interface Services {
   readonly tools: ToolCatalogue;
   /** Instead of the usual ones (domain/action/durations.ts). */
   readonly actionDurations?: Partial<ActionDurations>;
+  /** Actions that a run admits before it continues as new; instead of the usual 500. */
+  readonly admissionsPerHistory?: number;
   nowMs(): number;
 }
 

@@ -134,7 +134,7 @@ class GuardedAction {
   /** One vendor call with as many attempts as it takes. */
   async #carryOutStep(step: number, given: Permit): Promise<{ readonly permit: Permit } | End> {
     let permit = given;
-    for (let attempt = 1; ; ) {
+    for (let attempt = 1; ;) {
       this.progress = going(this.progress, 'ATTEMPTING');
       const slot = this.#numbers.slot();
       const result = await this.#attempt(step, attempt, slot, permit);
@@ -190,18 +190,12 @@ class GuardedAction {
 
   /** From a call's outcome to the end of its step; undefined where the action goes on with the next one. */
   async #conclude(step: number, attempt: EventId, outcome: Recorded): Promise<End | undefined> {
-    switch (outcome.outcome) {
-      case 'success':
-        return this.#verify(step, attempt, outcome);
-      case 'failure':
-      case 'denied':
-        this.#count(outcome);
-        return { outcome: outcome.outcome, ...(outcome.code && { code: outcome.code }) };
-      case 'unknown':
-        return this.#settleDoubt(step, attempt, outcome);
-      case 'retry':
-        throw refusal('INTERNAL');
-    }
+    if (outcome.outcome === 'success') return this.#verify(step, attempt, outcome);
+    if (outcome.outcome === 'unknown') return this.#settleDoubt(step, attempt, outcome);
+    // Nothing but a call's own outcome comes here, and those that are tried again do not.
+    if (outcome.outcome === 'retry') throw refusal('INTERNAL');
+    this.#count(outcome);
+    return { outcome: outcome.outcome, ...(outcome.code && { code: outcome.code }) };
   }
 
   async #verify(step: number, attempt: EventId, outcome: Recorded): Promise<End | undefined> {
@@ -260,7 +254,6 @@ class GuardedAction {
     await this.#activities.recordSettlement({
       ...this.#reference,
       slot: this.#numbers.take(),
-      unknown: unknown.entry,
       settlement,
     });
     this.progress = going(this.progress, 'ATTEMPTING');

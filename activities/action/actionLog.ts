@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { finalFailures } from '../../domain/action/contract.ts';
 import { platformEvent, type EventInput } from '../../schema/event.ts';
 import type { EventId } from '../../schema/ids.ts';
-import { TrailError } from '../../trail/errors.ts';
+import { TrailError, type RefusalCode } from '../../trail/errors.ts';
 import type { IndexedEvent } from '../../trail/reader.ts';
 import type { Trail } from '../../trail/trail.ts';
 import { FinalFailure } from '../failures.ts';
@@ -40,22 +40,7 @@ export class ActionLog {
   async append(events: readonly EventInput[], conditions: { ifControlEpoch?: number } = {}): Promise<Placing[]> {
     const checked = events.map((event) => platformEvent.parse(event));
     const results = await this.#persist(() => this.#trail.writer.append(checked, 'platform', conditions));
-    return results.map((result): Placing => {
-      if (result.status !== 'refused') return 'ours';
-      switch (result.refusal.code) {
-        case 'ID_CONFLICT':
-          return 'standing';
-        case 'STALE_CONTROL_EPOCH':
-          return 'stale';
-        case 'SEQUENCE_CONFLICT':
-          throw new FinalFailure(finalFailures.alreadyRun);
-        case 'INVALID_EVENT':
-        case 'ENTRY_TOO_LARGE':
-        case 'EVENT_TOO_LARGE':
-        case 'ID_TOO_OLD':
-          throw new FinalFailure(result.refusal.code);
-      }
-    });
+    return results.map((result) => (result.status === 'refused' ? placingOf(result.refusal.code) : 'ours'));
   }
 
   /** The entry of this id, where the index holds it. Everything acknowledged before is looked through. */
@@ -101,3 +86,9 @@ export class ActionLog {
     }
   }
 }
+
+const placingOf = (code: RefusalCode): Placing => {
+  if (code === 'ID_CONFLICT') return 'standing';
+  if (code === 'STALE_CONTROL_EPOCH') return 'stale';
+  throw new FinalFailure(code === 'SEQUENCE_CONFLICT' ? finalFailures.alreadyRun : code);
+};

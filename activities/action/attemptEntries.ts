@@ -16,8 +16,7 @@ export const permitId = (attempt: EventId, step: Step<unknown>): EventId => {
 };
 
 /** First number after the group. */
-export const afterAttempt = (sequence: number, step: Step<unknown>): number =>
-  sequence + 1 + memberCount(step.items);
+export const afterAttempt = (sequence: number, step: Step<unknown>): number => sequence + 1 + memberCount(step.items);
 
 /** `before` undefined: the values could not be read, or the tool has none. */
 export const attemptGroup = (
@@ -58,23 +57,26 @@ export const attemptGroup = (
       sent: single?.sent,
     }),
   });
-  const objects = members === 0 ? [] : step.items.map((item, position): EventInput =>
-    entryOf(intent.entry, eventTime, {
-      id: memberId(slot.id, position),
-      sequence: slot.sequence + 1 + position,
-      spanId: newSpan(),
-      parentSpanId: spanId,
-      causedBy: slot.id,
-      ...shared,
-      batch: { parent: slot.id, position, size: members },
-      ...(isObject(item.sent) && { fields: recordedFields(Object.keys(item.sent)) }),
-      ...objectFields(item.target, {
-        before: before?.[position] ?? undefined,
-        requested: item.requested,
-        sent: item.sent,
-      }),
-    }),
-  );
+  const objects =
+    members === 0
+      ? []
+      : step.items.map((item, position): EventInput =>
+          entryOf(intent.entry, eventTime, {
+            id: memberId(slot.id, position),
+            sequence: slot.sequence + 1 + position,
+            spanId: newSpan(),
+            parentSpanId: spanId,
+            causedBy: slot.id,
+            ...shared,
+            batch: { parent: slot.id, position, size: members },
+            ...(isObject(item.sent) && { fields: recordedFields(Object.keys(item.sent)) }),
+            ...objectFields(item.target, {
+              before: before?.[position] ?? undefined,
+              requested: item.requested,
+              sent: item.sent,
+            }),
+          }),
+        );
   return [call, ...objects];
 };
 

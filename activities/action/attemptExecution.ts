@@ -72,7 +72,7 @@ export class AttemptExecution {
       if (error instanceof TrailError && error.code === 'KEY_UNAVAILABLE')
         return { kind: 'refused', outcome: 'failure', code: 'NOT_CONFIGURED' };
       if (error instanceof TrailError) throw error;
-      failure = asConnectorError(error, 'no');
+      failure = this.#asConnectorError(error, 'no');
     }
     const claimedAt = performance.now();
     const group = attemptGroup(this.#prepared, this.#step, this.#input, this.#now(), before, spanId);
@@ -143,20 +143,20 @@ export class AttemptExecution {
     try {
       end = { kind: 'answered', result: await this.#prepared.tool.call(context, this.#step, before) };
     } catch (error) {
-      end = this.#failed(asConnectorError(error, 'unknown'), { repeated, onlyRead: false });
+      end = this.#failed(this.#asConnectorError(error, 'unknown'), { repeated, onlyRead: false });
     }
     return this.#end(end, span);
   }
 
   async #context(spanId: SpanId, timeoutMs: number, deadline = performance.now() + timeoutMs): Promise<CallContext> {
     // Not the activity's own signal: a call that is under way is better finished than left in doubt.
-    const leftMs = Math.max(1, Math.min(timeoutMs, deadline - performance.now()));
+    const leftMs = Math.max(1, Math.floor(Math.min(timeoutMs, deadline - performance.now())));
     return callContext(this.#instance, this.#prepared, {
       actionId: this.#input.intent,
       step: this.#input.step,
       spanId,
       timeoutMs: leftMs,
-      signal: AbortSignal.timeout(Math.ceil(leftMs)),
+      signal: AbortSignal.timeout(leftMs),
     });
   }
 
@@ -213,6 +213,13 @@ export class AttemptExecution {
     return recordedOutcome(this.#prepared, this.#step, outcome, members);
   }
 
+  /** Anything else that a connector throws is a defect of it, and says nothing of what the vendor did. */
+  #asConnectorError(error: unknown, tookEffect: 'no' | 'unknown'): ConnectorError {
+    if (error instanceof ConnectorError) return error;
+    this.#deps.onDefect(this.#prepared.tool.name, error);
+    return new ConnectorError('INTERNAL', { tookEffect });
+  }
+
   #approvalExpired(): boolean {
     const { approval } = this.#input;
     return approval !== undefined && this.#deps.nowMs() >= approval.expiresMs;
@@ -222,9 +229,5 @@ export class AttemptExecution {
     return new Date(this.#deps.nowMs()).toISOString();
   }
 }
-
-/** Anything else that a connector throws is a defect of it, and says nothing of what the vendor did. */
-const asConnectorError = (error: unknown, tookEffect: 'no' | 'unknown'): ConnectorError =>
-  error instanceof ConnectorError ? error : new ConnectorError('INTERNAL', { tookEffect });
 
 const isInvalid = (error: unknown): boolean => error instanceof Error && error.name === 'ZodError';

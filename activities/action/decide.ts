@@ -135,12 +135,15 @@ const taken = (log: ActionLog, events: readonly EventInput[], placings: readonly
   Promise.all(
     events.map(async ({ id, authorization }, position) => ({
       id,
-      authorization:
-        placings[position] === 'ours' ? authorization! : (await log.standing(id)).entry.authorization!,
+      authorization: placings[position] === 'ours' ? authorization! : (await log.standing(id)).entry.authorization!,
     })),
   );
 
-const summary = (decisions: readonly Taken[], { steps, config, intent }: Prepared, input: DecideInput): DecideResult => {
+const summary = (
+  decisions: readonly Taken[],
+  { steps, config, intent }: Prepared,
+  input: DecideInput,
+): DecideResult => {
   const sequence = input.agentSlot.sequence + decisions.length;
   const allowed = decisions.every(({ authorization }) => authorization.result === 'allow');
   // The policies are asked about the tool; who may act under the credential is said where it is configured.

@@ -21,5 +21,7 @@ export interface ActionDeps {
   /** The same object for the same instance. */
   open(instance: InstanceId): Promise<ActionInstance>;
   readonly tools: ToolRegistry;
+  /** A connector threw what it should not. Its message may hold content: not for logs. */
+  onDefect(tool: string, error: unknown): void;
   nowMs(): number;
 }

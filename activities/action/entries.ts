@@ -1,8 +1,9 @@
 /** How the entries of an action look: what they have in common, and the group of entries about a call's objects. */
-import { createHash, randomBytes } from 'node:crypto';
-import { eventIdOf, actionEmitter, spanOf } from '../../domain/action/entryIds.ts';
+import { randomBytes } from 'node:crypto';
+import { actionEmitter, spanOf } from '../../domain/action/entryIds.ts';
 import { eventIdTimeMs, type EventId, type PrincipalId, type SpanId } from '../../schema/ids.ts';
 import { eventLimits, type Entry, type EventInput } from '../../schema/event.ts';
+import { derivedEventId } from '../../store/derived-id.ts';
 import type { Json, StepItem, Target } from '../connectors/connector.ts';
 import { activityTrace } from '../trace.ts';
 
@@ -13,7 +14,7 @@ export type EntryFields = Omit<EventInput, 'id' | 'correlationId' | 'emitter' | 
 };
 
 /** The platform itself, as the actor of its own doings. */
-export const platformActor = { principal: 'trailkeeper' as PrincipalId, kind: 'platform' } as const;
+export const platformActor = { principal: 'platform' as PrincipalId, kind: 'platform' } as const;
 
 /** Entry of the intent's action, whose actor is the agent unless another is given. */
 export const entryOf = (intent: Entry, eventTime: string, { sequence, ...fields }: EntryFields): EventInput => ({
@@ -37,11 +38,8 @@ export { spanOf };
 export const newSpan = (): SpanId => randomBytes(8).toString('hex') as SpanId;
 
 /** Ids of entries that belong to another: the same for every execution. */
-export const memberId = (parent: EventId, position: number): EventId => {
-  const digest = createHash('sha256').update(`${parent}/${position}`).digest('hex');
-  const uuid4 = `${digest.slice(0, 8)}-${digest.slice(8, 12)}-4${digest.slice(13, 16)}-8${digest.slice(17, 20)}-${digest.slice(20, 32)}`;
-  return eventIdOf(eventIdTimeMs(parent), uuid4);
-};
+export const memberId = (parent: EventId, position: number): EventId =>
+  derivedEventId(eventIdTimeMs(parent), `${parent}/${position}`);
 
 type Part = NonNullable<EventInput['parts']>[number];
 

@@ -37,8 +37,7 @@ export interface OutcomeGroup {
 }
 
 /** Ids of objects found follow those of the step's own objects. */
-const foundId = (outcome: EventId, members: number, position: number): EventId =>
-  memberId(outcome, members + position);
+const foundId = (outcome: EventId, members: number, position: number): EventId => memberId(outcome, members + position);
 
 export const outcomeGroup = (
   { intent, tool, connectorVersion }: Prepared,
@@ -115,21 +114,24 @@ export const outcomeGroup = (
     }),
   });
   let { sequence } = slot;
-  const ofObjects = members === 0 ? [] : result.items.map((item, position): EventInput => {
-    return entryOf(intent.entry, eventTime, {
-      id: memberId(slot.id, position),
-      sequence: (sequence += 1),
-      spanId: newSpan(),
-      causedBy: memberId(attempt.id, position),
-      ...shared,
-      batch: { parent: slot.id, position, size: members },
-      outcome: item.outcome,
-      ...(item.error && {
-        error: { code: item.error.code, ...(item.error.httpStatus && { httpStatus: item.error.httpStatus }) },
-      }),
-      ...objectFields(item.target, { after: item.after, detail: item.error?.detail }),
-    });
-  });
+  const ofObjects =
+    members === 0
+      ? []
+      : result.items.map((item, position): EventInput => {
+          return entryOf(intent.entry, eventTime, {
+            id: memberId(slot.id, position),
+            sequence: (sequence += 1),
+            spanId: newSpan(),
+            causedBy: memberId(attempt.id, position),
+            ...shared,
+            batch: { parent: slot.id, position, size: members },
+            outcome: item.outcome,
+            ...(item.error && {
+              error: { code: item.error.code, ...(item.error.httpStatus && { httpStatus: item.error.httpStatus }) },
+            }),
+            ...objectFields(item.target, { after: item.after, detail: item.error?.detail }),
+          });
+        });
   const ofFound = found.map(({ target, values }, position): EventInput =>
     entryOf(intent.entry, eventTime, {
       id: foundId(slot.id, members, position),

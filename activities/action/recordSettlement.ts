@@ -11,19 +11,18 @@ export const createRecordSettlement =
   async (input: RecordSettlementInput): Promise<void> => {
     const instance = await deps.open(input.instance);
     const { entry: intent } = await loadIntentEntry(instance, input);
-    const { slot, unknown, settlement } = input;
+    const { slot, settlement } = input;
     const log = new ActionLog(instance.trail, Context.current().cancellationSignal);
     await log.append([
       entryOf(intent, new Date(deps.nowMs()).toISOString(), {
         ...slot,
         spanId: spanOf(slot.id),
-        causedBy: unknown,
+        causedBy: settlement.entry,
         action: 'action.settle',
         phase: 'outcome',
         outcome: settlement.outcome,
         system: intent.system,
         actor: { principal: settlement.by, kind: settlement.kind },
-        parts: [{ name: 'settlement', content: { entry: settlement.entry } }],
       }),
     ]);
   };

@@ -9,7 +9,11 @@ import { memberCount, memberId } from './entries.ts';
 export type Recorded<T> = T | 'erased';
 
 /** The call's own entry, or those of its objects by position. */
-const entriesOf = (entries: readonly IndexedEvent[], call: EventId, step: Step<unknown>): (IndexedEvent | undefined)[] => {
+const entriesOf = (
+  entries: readonly IndexedEvent[],
+  call: EventId,
+  step: Step<unknown>,
+): (IndexedEvent | undefined)[] => {
   const byId = new Map(entries.map((event) => [event.entry.id, event]));
   const members = memberCount(step.items);
   if (members === 0) return [byId.get(call)];

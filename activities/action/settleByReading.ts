@@ -66,12 +66,8 @@ export const createSettleByReading =
 
 /** `not-applied` is final: a call whose result was unknown is never made again. */
 const endOf = (settlement: Settlement, code: ErrorCode | undefined): CallEnd | undefined => {
-  switch (settlement.state) {
-    case 'applied':
-      return { kind: 'answered', result: settlement.result };
-    case 'not-applied':
-      return { kind: 'failed', outcome: 'failure', code: code ?? 'TIMEOUT' };
-    case 'undetermined':
-      return undefined;
-  }
+  if (settlement.state === 'undetermined') return undefined;
+  return settlement.state === 'applied'
+    ? { kind: 'answered', result: settlement.result }
+    : { kind: 'failed', outcome: 'failure', code: code ?? 'TIMEOUT' };
 };

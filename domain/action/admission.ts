@@ -14,7 +14,8 @@ export class Admissions {
 
   constructor(actionsMax: number, children: string, closed: boolean) {
     this.#actionsMax = actionsMax;
-    for (let at = 0; at < children.length; at += packedLength) this.#children.add(children.slice(at, at + packedLength));
+    for (let at = 0; at < children.length; at += packedLength)
+      this.#children.add(children.slice(at, at + packedLength));
     this.closed = closed;
   }
 

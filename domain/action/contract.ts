@@ -150,7 +150,6 @@ export type SettleByReadingResult = { readonly kind: 'undetermined' } | (Numbere
 
 export interface RecordSettlementInput extends ActionReference {
   readonly slot: EntrySlot;
-  readonly unknown: EventId;
   readonly settlement: SettleInput;
 }
 

@@ -34,8 +34,7 @@ export const createToolCatalogue = (connectors: readonly Connector[]): ToolCatal
 const outlineOf = (steps: readonly Step<unknown>[]) => {
   const items = steps.flatMap((step) => step.items);
   const subjects = new Map<string, SubjectRef>();
-  for (const { target } of items)
-    if (target?.subject) subjects.set(JSON.stringify(target.subject), target.subject);
+  for (const { target } of items) if (target?.subject) subjects.set(JSON.stringify(target.subject), target.subject);
   const channel = steps.length === 1 ? steps[0]!.channel : undefined;
   return {
     count: items.length,

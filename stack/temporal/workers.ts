@@ -1,6 +1,13 @@
 /** Temporal workers: one a task queue, so that no amount of work of one kind keeps the other waiting. */
 import { fileURLToPath } from 'node:url';
-import { bundleWorkflowCode, NativeConnection, Worker, type WorkflowBundle } from '@temporalio/worker';
+import {
+  bundleWorkflowCode,
+  DefaultLogger,
+  NativeConnection,
+  Runtime,
+  Worker,
+  type WorkflowBundle,
+} from '@temporalio/worker';
 import { failureInterceptor } from '../../activities/failures.ts';
 import { heartbeatInterceptor } from '../../activities/heartbeat.ts';
 import { traceInterceptor } from '../../activities/trace.ts';
@@ -31,15 +38,32 @@ export interface RunningWorkers {
 
 const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
 
+/** Warnings and worse, by their messages and codes: what else Temporal attaches may be a failure's words. */
+const quiet = new DefaultLogger('WARN', ({ level, message, meta }) => {
+  const { activityType, workflowType, workflowId } = (meta ?? {}) as Record<string, unknown>;
+  const about = [activityType, workflowType, workflowId].filter((part) => typeof part === 'string').join(' ');
+  process.stderr.write(`temporal ${level.toLowerCase()}: ${message}${about === '' ? '' : ` (${about})`}\n`);
+});
+
+let runtimeInstalled = false;
+
+/** Once a process, before its first worker. */
+const installRuntime = (): void => {
+  if (runtimeInstalled) return;
+  runtimeInstalled = true;
+  Runtime.install({ logger: quiet, shutdownSignals: [] });
+};
+
 export const bundleWorkflows = (workflowsPath = path('../../workflows/index.ts')): Promise<WorkflowBundle> =>
   bundleWorkflowCode({
     workflowsPath,
     workflowInterceptorModules: [path('../../workflows/trace.ts')],
     failureConverterPath,
-    logger: undefined as never,
+    logger: quiet,
   });
 
 export const startWorkers = async (options: WorkersOptions): Promise<RunningWorkers> => {
+  installRuntime();
   const workflowBundle = options.bundle ?? (await bundleWorkflows(options.workflowsPath));
   const connection = await NativeConnection.connect({ address: options.address });
   const workers: Worker[] = [];

@@ -1,0 +1,93 @@
+/** Takes what an agent's own runtime observed. Each event is answered for itself. */
+import { createHash } from 'node:crypto';
+import canonicalize from 'canonicalize';
+import { reportedEvent, type ReportedEvent } from '../../schema/event.ts';
+import type { EventId } from '../../schema/ids.ts';
+import { newCorrelationId } from '../../trail/recorder.ts';
+import type { OperationContext } from '../context.ts';
+import type { ApiErrorCode } from '../errors.ts';
+import { codeOfRefusal, issuesOf } from './append.ts';
+import { RefusalBudget } from './refusalBudget.ts';
+
+export interface RecordResult {
+  readonly status: 'accepted' | 'duplicate' | 'refused';
+  readonly receipt: { id: EventId; index: number; leafHash: string; checkpoint: string } | null;
+  readonly refusal: { readonly code: ApiErrorCode; readonly message: string } | null;
+}
+
+type Refused = { readonly code: ApiErrorCode; readonly message: string };
+
+/** Results in the order of the events. Throws TrailError where the trail is away or its queue full. */
+export const recordEvents = async (ctx: OperationContext, events: readonly unknown[]): Promise<RecordResult[]> => {
+  const checked = events.map((event) => check(ctx, event));
+  const accepted = checked.filter((one): one is ReportedEvent => !('code' in one));
+  const results = accepted.length > 0 ? await ctx.instance.trail.writer.append(accepted, 'reported') : [];
+  let next = 0;
+  const answers = checked.map((one): RecordResult => {
+    if ('code' in one) return { status: 'refused', receipt: null, refusal: one };
+    const result = results[next++]!;
+    if (result.status !== 'refused') return { status: result.status, receipt: result.receipt, refusal: null };
+    const { code, message } = result.refusal;
+    return { status: 'refused', receipt: null, refusal: { code: codeOfRefusal(code), message } };
+  });
+  await recordRefusals(ctx, events, answers);
+  return answers;
+};
+
+/** Emitters of the platform's own. */
+const reserved = /^platform(\/|$)/;
+
+const check = ({ caller }: OperationContext, event: unknown): ReportedEvent | Refused => {
+  const parsed = reportedEvent.safeParse(event);
+  if (!parsed.success)
+    return { code: 'BAD_INPUT', message: `it does not fit the event model (${issuesOf(parsed.error)})` };
+  const { actor, emitter } = parsed.data;
+  if (reserved.test(emitter.id))
+    return { code: 'FORBIDDEN', message: 'emitter.id: ids that begin with "platform/" are the platform\'s own' };
+  if (caller.role !== 'operator' && actor.principal !== caller.principal)
+    return { code: 'FORBIDDEN', message: 'actor.principal: only an operator reports what others did' };
+  if (caller.role !== 'operator' && actor.kind !== caller.kind)
+    return { code: 'FORBIDDEN', message: 'actor.kind: not what the caller is registered as' };
+  return parsed.data;
+};
+
+const budget = new RefusalBudget();
+const digestsMax = 100;
+
+/** By digest and reason, never by content; one entry a call, and only so many a minute for each caller. */
+const recordRefusals = async (
+  { caller, instance, services }: OperationContext,
+  events: readonly unknown[],
+  answers: readonly RecordResult[],
+): Promise<void> => {
+  const refused = answers.flatMap(({ refusal }, position) =>
+    refusal ? [{ sha256: digestOf(events[position]), code: refusal.code }] : [],
+  );
+  if (refused.length === 0) return;
+  const spent = budget.spend(`${caller.instance}/${caller.principal}`, services.nowMs(), refused.length);
+  if (spent === undefined) return;
+  await instance.recorder.record([
+    {
+      correlationId: newCorrelationId(),
+      actor: { principal: caller.principal, kind: caller.kind },
+      action: 'input.refuse',
+      phase: 'outcome',
+      outcome: 'denied',
+      system: 'trailkeeper',
+      count: refused.length + spent.unrecorded,
+      error: { code: 'INPUT_REFUSED' },
+      parts: [{ name: 'refused', content: { inputs: refused.slice(0, digestsMax), notListed: spent.unrecorded } }],
+    },
+  ]);
+};
+
+const digestOf = (event: unknown): string => {
+  try {
+    return createHash('sha256')
+      .update(canonicalize(event) ?? 'null')
+      .digest('hex');
+  } catch {
+    // What has no canonical form (a lone surrogate) is named by the bytes it came in.
+    return createHash('sha256').update(JSON.stringify(event)).digest('hex');
+  }
+};
