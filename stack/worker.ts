@@ -1,0 +1,236 @@
+/**
+ * The worker process: carries runs and guarded actions, and runs the tails (index, tiles, control state) of every
+ * instance. It holds the MongoDB users of its duties only; any number of them can run beside each other. `/healthz` says
+ * how it is; SIGTERM and SIGINT let what is under way end, and then end it.
+ */
+import { randomUUID } from 'node:crypto';
+import { createServer } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
+import { MongoClient } from 'mongodb';
+import { connectorOf, toolNamed } from '../activities/connectors/registry.ts';
+import { createActivities } from '../activities/createActivities.ts';
+import { logToStderr, placeOf, type Log } from '../api/log.ts';
+import type { InstanceId } from '../schema/ids.ts';
+import { createControlTail } from '../store/applier.ts';
+import { findInstance, listInstances } from '../store/instances.ts';
+import { recordVoids } from '../store/voids.ts';
+import { openFileKeyProvider } from '../trail/keys/file-provider.ts';
+import type { KeyProvider } from '../trail/keys/provider.ts';
+import { createIndexTail } from '../trail/tails/index-tail.ts';
+import { TailRunner } from '../trail/tails/runner.ts';
+import { createTileTail } from '../trail/tails/tile-tail.ts';
+import { openTrail, type Trail } from '../trail/trail.ts';
+import { ConfigError, dutyUris, loadConfig, processDuties, requireServers, type Config } from './config.ts';
+import { actionInstance, temporalKeys } from './temporal/instances.ts';
+import { bundleWorkflows, startWorkers, type RunningWorkers } from './temporal/workers.ts';
+
+const serverSelectionMs = 5000;
+/** How soon a new instance is noticed. */
+const instancesEveryMs = 5000;
+const restartMsMin = 1000;
+const restartMsMax = 30_000;
+
+export interface RunningWorker {
+  readonly port: number;
+  /** True while the tails and the Temporal workers run. */
+  isHealthy(): boolean;
+  stop(): Promise<void>;
+}
+
+type Clients = Record<(typeof processDuties.worker)[number], MongoClient>;
+
+export const startWorker = async (config: Config, log: Log = logToStderr): Promise<RunningWorker> => {
+  const { mongodbUri, temporalAddress } = requireServers(config);
+  const uris = dutyUris(config, mongodbUri, processDuties.worker);
+  const clients = Object.fromEntries(
+    processDuties.worker.map((duty) => [
+      duty,
+      new MongoClient(uris[duty], { serverSelectionTimeoutMS: serverSelectionMs }),
+    ]),
+  ) as Clients;
+  const keys = await openFileKeyProvider(config.folders.keys);
+  const trails = new Opened((instance) => openInstanceTrail(instance, clients, keys, config));
+  const instances = new Opened(async (instance) =>
+    actionInstance({ instance, trail: await trails.get(instance), keys, reader: clients.reader }),
+  );
+  const stopping = new AbortController();
+
+  const tails = followLogs(clients, keys, trails, stopping.signal, log);
+  const temporal = keepWorking(
+    () =>
+      startWorkers({
+        address: temporalAddress,
+        namespace: config.temporal.namespace,
+        keys: temporalKeys(clients.appender, keys),
+        activities: createActivities({
+          open: (instance) => instances.get(instance),
+          tools: { toolNamed, connectorOf },
+          onDefect: (tool, error) =>
+            log({ level: 'error', message: 'a connector failed by itself', tool, ...placeOf(error) }),
+          nowMs: Date.now,
+        }),
+        onError: (activity, error) =>
+          log({ level: 'warn', message: 'an activity will be tried again', activity, ...placeOf(error) }),
+        ...bundled,
+      }),
+    stopping.signal,
+    log,
+  );
+  const isHealthy = () => temporal.isHealthy() && !stopping.signal.aborted;
+  const health = await serveHealth(config.worker, isHealthy);
+  return {
+    port: health.port,
+    isHealthy,
+    async stop() {
+      stopping.abort();
+      await temporal.done;
+      await tails;
+      await health.close();
+      await Promise.all(Object.values(clients).map((client) => client.close()));
+    },
+  };
+};
+
+/** Made once a process: a restart of the workers needs no new one. */
+const bundled: { bundle?: Awaited<ReturnType<typeof bundleWorkflows>> } = {};
+
+/** What belongs to each instance, made when it is first needed; what failed is tried again. */
+class Opened<T> {
+  readonly #make: (instance: InstanceId) => Promise<T>;
+  readonly #made = new Map<InstanceId, Promise<T>>();
+
+  constructor(make: (instance: InstanceId) => Promise<T>) {
+    this.#make = make;
+  }
+
+  get(instance: InstanceId): Promise<T> {
+    const known = this.#made.get(instance);
+    if (known) return known;
+    const making = this.#make(instance);
+    this.#made.set(instance, making);
+    making.catch(() => this.#made.delete(instance));
+    return making;
+  }
+}
+
+const openInstanceTrail = async (
+  instance: InstanceId,
+  clients: Clients,
+  keys: KeyProvider,
+  { horizonMs }: Config,
+): Promise<Trail> => {
+  const record = await findInstance(clients.reader, instance);
+  if (!record) throw new UnknownInstance();
+  return openTrail(instance, record.origin, { clients, keys, writer: { horizonMs } });
+};
+
+class UnknownInstance extends Error {
+  override readonly name = 'UnknownInstance';
+  readonly code = 'NOT_FOUND';
+}
+
+/** Runs the tails over the logs of all instances, new ones too. Resolves when they have ended. */
+const followLogs = async (
+  clients: Clients,
+  keys: KeyProvider,
+  trails: Opened<Trail>,
+  signal: AbortSignal,
+  log: Log,
+): Promise<void> => {
+  const onVoid = recordVoids({
+    writerOf: async (instance) => (await trails.get(instance)).writer,
+    alarm: ({ instance, index, reason: { code } }) =>
+      log({ level: 'error', message: 'a control entry has no effect', instance, index, code }),
+  });
+  const runner = new TailRunner({
+    owner: randomUUID(),
+    tails: [
+      createIndexTail(clients.projector),
+      createTileTail(clients.projector),
+      createControlTail(clients.applier, keys, onVoid),
+    ],
+    onError: (tail, instance, error) =>
+      log({ level: 'error', message: 'a tail will be tried again', tail, instance, ...placeOf(error) }),
+  });
+  while (!signal.aborted) {
+    try {
+      for (const { instance } of await listInstances(clients.reader)) runner.follow(instance);
+    } catch (error) {
+      log({ level: 'warn', message: 'the instances can not be listed now', ...placeOf(error) });
+    }
+    await delay(instancesEveryMs, undefined, { signal }).catch(() => undefined);
+  }
+  await runner.stop();
+};
+
+interface Work {
+  isHealthy(): boolean;
+  /** Resolves after the signal, when the workers have ended. */
+  readonly done: Promise<void>;
+}
+
+/** Starts the Temporal workers, and again where Temporal is away or a worker fails. */
+const keepWorking = (start: () => Promise<RunningWorkers>, signal: AbortSignal, log: Log): Work => {
+  let workers: RunningWorkers | undefined;
+  const work = async (): Promise<void> => {
+    for (let waitMs = restartMsMin; !signal.aborted; waitMs = Math.min(waitMs * 2, restartMsMax)) {
+      try {
+        bundled.bundle ??= await bundleWorkflows();
+        workers = await start();
+        waitMs = restartMsMin;
+        await Promise.race([workers.done, aborted(signal)]);
+        if (signal.aborted) await workers.stop();
+      } catch (error) {
+        log({ level: 'error', message: 'the Temporal workers will be started again', ...placeOf(error) });
+      }
+      workers = undefined;
+      await delay(waitMs, undefined, { signal }).catch(() => undefined);
+    }
+  };
+  return { isHealthy: () => workers?.isHealthy() ?? false, done: work() };
+};
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+
+const serveHealth = async (
+  { host, port }: Config['worker'],
+  isHealthy: () => boolean,
+): Promise<{ readonly port: number; close(): Promise<void> }> => {
+  const server = createServer((request, response) => {
+    const found = request.method === 'GET' && request.url === '/healthz';
+    const status = found ? (isHealthy() ? 200 : 503) : 404;
+    response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
+    response.end(JSON.stringify({ status: status === 200 ? 'ok' : status === 503 ? 'starting' : 'unknown' }));
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, resolve);
+  });
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : port,
+    close: () => new Promise((resolve) => server.close(() => resolve())),
+  };
+};
+
+const main = async (): Promise<void> => {
+  const config = loadConfig(process.env);
+  const worker = await startWorker(config);
+  logToStderr({ level: 'info', message: 'working', host: config.worker.host, port: worker.port });
+  let stopping: Promise<void> | undefined;
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.on(signal, () => {
+      stopping ??= worker.stop().then(() => process.exit(0));
+    });
+};
+
+if (import.meta.main)
+  await main().catch((error: unknown) => {
+    const known = error instanceof ConfigError || (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+    console.error(known ? (error as Error).message : placeOf(error));
+    process.exit(1);
+  });
