@@ -70,7 +70,10 @@ const permission = (action: ActionRecord): Statement[] => {
   const subject = subjectOf(action);
   if (subject === undefined) return [];
   const decided = action.decisions.filter(({ entry }) => entry.authorization !== undefined);
-  const answer = action.approvals.findLast(({ entry }) => entry.action === 'approval.decide');
+  // What somebody asked for is recorded first; the decision that counts carries an outcome.
+  const answer = action.approvals.findLast(
+    ({ entry }) => entry.action === 'approval.decide' && entry.outcome !== undefined,
+  );
   const asked = action.approvals.length > 0;
   const result = answer === undefined ? 'pending' : answer.entry.outcome === 'success' ? 'granted' : 'denied';
   return [
@@ -115,7 +118,7 @@ const step = (action: ActionRecord): Statement[] => {
       system: subject.entry.system,
       action: subject.entry.action,
       status: statusOf(action, objects),
-      settled: settlements.length > 0,
+      settled: settlements.some(({ entry }) => entry.outcome !== undefined),
       calls: attempts.length,
       retries: attempts.filter((_, at) => at > 0 && isRetried(attempts, at - 1)).length,
       objects,

@@ -74,6 +74,8 @@ export interface TestRuns {
   /** Entries with their payload, by any filter of the index. */
   find(filter: Record<string, unknown>): Promise<IndexedEvent[]>;
   change(change: ControlChange, part?: Part): Promise<number>;
+  /** Configures the connector anew, as it was disabled or not. */
+  configureConnector(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -130,22 +132,20 @@ export const openTestRuns = async (
     scope: [{ system: 'hubspot', actions }],
     expires: new Date(Date.now() + 86_400_000).toISOString(),
   });
-  const staged = await stageCredential(
-    database.clients.applier,
-    control.secrets,
-    { instance, system: 'hubspot', credential: 'notebook', version: 1 },
-    { secret: 'credential-canary' },
-  );
-  await change(
-    {
-      change: 'connector.configure',
-      system: 'hubspot',
-      credential: 'notebook',
-      credentialVersion: staged.version,
-      principals: [agent],
-    },
-    { name: 'connection', content: { baseUrl: vendor.url, sealed: staged.sealed } },
-  );
+  let credentialVersion = 0;
+  const configureConnector = async (): Promise<void> => {
+    credentialVersion += 1;
+    const name = { instance, system: 'hubspot', credential: 'notebook', version: credentialVersion } as const;
+    const staged = await stageCredential(database.clients.applier, control.secrets, name, {
+      secret: 'credential-canary',
+    });
+    const configured = { credential: name.credential, credentialVersion: staged.version, principals: [agent] };
+    await change(
+      { change: 'connector.configure', system: 'hubspot', ...configured },
+      { name: 'connection', content: { baseUrl: vendor.url, sealed: staged.sealed } },
+    );
+  };
+  await configureConnector();
 
   const temporalAddress = { address: inject('temporalAddress'), namespace: testNamespace };
   const payloadKeys = temporalKeys(database.clients.appender, keys);
@@ -209,6 +209,7 @@ export const openTestRuns = async (
     },
     entries: (action) => test.find({ emitter: `platform/action/${action}` }),
     change,
+    configureConnector,
     async close() {
       await Promise.allSettled(running.map((workers) => workers.stop()));
       await temporal.connection.close();
