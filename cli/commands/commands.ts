@@ -1,0 +1,36 @@
+/** All commands, in the order in which --help lists them. */
+import type { CliCommand } from '../command.ts';
+import { action, decide, perform, settle } from './actions.ts';
+import { publish, resume, suspend } from './control.ts';
+import { diagnose } from './diagnose.ts';
+import { download } from './download.ts';
+import { events } from './events.ts';
+import { checkpoint, correlate, disclose, gaps, prove } from './look.ts';
+import { record } from './record.ts';
+import { closeRun, handOff, openRun } from './runs.ts';
+import { timeline } from './timeline.ts';
+import { verify } from './verify.ts';
+
+export const commands: readonly CliCommand[] = [
+  timeline,
+  diagnose,
+  events,
+  correlate,
+  gaps,
+  verify,
+  download,
+  checkpoint,
+  prove,
+  disclose,
+  openRun,
+  perform,
+  action,
+  decide,
+  settle,
+  handOff,
+  closeRun,
+  record,
+  suspend,
+  resume,
+  publish,
+] as readonly CliCommand<never>[];

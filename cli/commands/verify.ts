@@ -1,0 +1,105 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { describeProblem, type VerificationReport } from '../../domain/verify/report.ts';
+import type { CliCommand, CommandContext, Flags } from '../command.ts';
+import { knownKey, readText } from '../connection.ts';
+import { CliError, exitCodes } from '../exit.ts';
+import { folderFiles, httpFiles, type LogFiles } from '../log/source.ts';
+import { keyOf, verifyFiles } from '../log/verifyFiles.ts';
+import { printJson } from '../print.ts';
+import { logUrl, logUrlDocument } from './logUrl.ts';
+
+interface VerifyFlags extends Flags {
+  readonly dir?: string;
+  readonly log?: string;
+  readonly key?: string;
+  readonly keyFile?: string;
+  readonly oldCheckpoint?: string[];
+  readonly schema: boolean;
+  readonly server?: boolean;
+}
+
+const selfCheck = `query VerifyLog {
+  verifyLog { outcome origin size root entriesChecked problem { kind index message } warnings }
+}`;
+
+export const verify: CliCommand<VerifyFlags> = {
+  usage: 'verify',
+  summary: 'check that a log is unaltered, online or in a folder that was downloaded',
+  help: `The key must be known beforehand: --key or --key-file, or the one that the credentials file holds for --as.
+The log says nothing about itself that is believed without it. --old-checkpoint names checkpoints that were kept from
+earlier: only these show a log that was rolled back or replaced. --server asks the API to check its own log instead.
+Exit code 0 where the log holds, 1 where it does not; the first bad index is named, and what is wrong with it.
+
+  npx trailkeeper verify --as acme/auditor
+  npx trailkeeper verify --dir ./log --key-file acme.vkey --old-checkpoint kept-in-march`,
+  documents: [logUrlDocument, selfCheck],
+  options(command: Command) {
+    command
+      .option('--dir <folder>', 'a log that "download" wrote')
+      .option('--log <url>', "the log's URL prefix; by default asked of the API")
+      .option('--key <vkey>', 'verifier key of the log: name+id+base64')
+      .option('--key-file <file>', 'file that holds it')
+      .option('--old-checkpoint <file>', 'signed checkpoint kept from earlier; may be repeated', collect)
+      .option('--no-schema', 'check only that entries are the ones logged, not their schema: faster')
+      .option('--server', "let the API check; no substitute for one's own check");
+  },
+  async run(_args, flags, context) {
+    if (flags.server) return serverCheck(flags, context);
+    const vkey = flags.key ?? (flags.keyFile && readText(flags.keyFile)) ?? knownKey(flags, context.env, context.cwd);
+    if (vkey === undefined)
+      throw new CliError(exitCodes.usage, 'say by which key the log is to be checked: --key or --key-file');
+    const report = await verifyFiles(await filesOf(flags, context), {
+      key: keyOf(vkey),
+      olderCheckpoints: (flags.oldCheckpoint ?? []).map((path) => read(path, context)),
+      schema: flags.schema,
+      progress: (entries) => context.note(`${entries} entries read`),
+    });
+    if (flags.json) printJson(context, report);
+    else print(report, context);
+    return report.outcome === 'verified' ? exitCodes.ok : exitCodes.negative;
+  },
+};
+
+const collect = (value: string, before: string[] = []): string[] => [...before, value];
+
+const read = (path: string, { cwd }: CommandContext): Uint8Array => {
+  try {
+    return readFileSync(resolve(cwd, path));
+  } catch {
+    throw new CliError(exitCodes.usage, `${path} can't be read`);
+  }
+};
+
+const filesOf = async (flags: VerifyFlags, context: CommandContext): Promise<LogFiles> => {
+  if (flags.dir !== undefined) return folderFiles(resolve(context.cwd, flags.dir));
+  const client = context.client();
+  return httpFiles(flags.log ?? (await logUrl(client)), client.connection.token);
+};
+
+const print = (report: VerificationReport, { out }: CommandContext): void => {
+  for (const { kind, emitter, ...warning } of report.warnings)
+    out(`warning: ${kind} of emitter ${emitter} ${JSON.stringify(warning)}`);
+  if (report.outcome === 'verified')
+    return out(`verified: origin=${report.origin} size=${report.size} root=${report.root}`);
+  return out(`refuted: ${describeProblem(report.problem)} (${report.entriesChecked} entries before it hold)`);
+};
+
+interface SelfCheck {
+  readonly verifyLog: {
+    readonly outcome: 'verified' | 'refuted';
+    readonly origin: string;
+    readonly size: number;
+    readonly root: string;
+    readonly problem: { readonly message: string } | null;
+  };
+}
+
+const serverCheck = async (flags: VerifyFlags, context: CommandContext) => {
+  const { verifyLog: report } = await context.client().ask<SelfCheck>(selfCheck);
+  if (flags.json) printJson(context, report);
+  else if (report.problem) context.out(`refuted by the server itself: ${report.problem.message}`);
+  else context.out(`verified by the server itself: origin=${report.origin} size=${report.size} root=${report.root}`);
+  return report.outcome === 'verified' ? exitCodes.ok : exitCodes.negative;
+};
