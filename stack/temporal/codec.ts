@@ -6,7 +6,7 @@
  */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import type { Payload, PayloadCodec } from '@temporalio/common';
-import { temporal } from '@temporalio/proto';
+import proto from '@temporalio/proto';
 import { instanceOfWorkflow } from '../../domain/action/contract.ts';
 import { instanceIdPattern, type InstanceId } from '../../schema/ids.ts';
 
@@ -21,7 +21,7 @@ type Context = Parameters<PayloadCodec['encode']>[1];
 const encoding = 'binary/trailkeeper-1';
 const nonceBytes = 12;
 const tagBytes = 16;
-const { Payload: PayloadMessage } = temporal.api.common.v1;
+const { Payload: PayloadMessage } = proto.temporal.api.common.v1;
 
 export class CodecError extends Error {
   override readonly name = 'CodecError';
