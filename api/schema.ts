@@ -1,7 +1,7 @@
 /** The executable schema: the `.graphql` files and one resolver file a capability. */
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { GraphQLSchema } from 'graphql';
+import { GraphQLScalarType, Kind, parse, type GraphQLSchema } from 'graphql';
 import { createSchema } from 'graphql-yoga';
 import { accessResolvers } from './access.ts';
 import { approvalResolvers } from './approvals.ts';
@@ -24,11 +24,26 @@ const typeDefs = (): string[] =>
     .toSorted()
     .map((name) => readFileSync(join(folder, name), 'utf8'));
 
-export const createApiSchema = (): GraphQLSchema =>
-  createSchema<RequestContext>({
-    typeDefs: typeDefs(),
+/** A scalar that is given as an object replaces what the `.graphql` file says of it, its description too. */
+const describedScalars = (texts: readonly string[]): Record<string, GraphQLScalarType> => {
+  const described = new Map<string, string | undefined>();
+  for (const definition of parse(texts.join('\n')).definitions)
+    if (definition.kind === Kind.SCALAR_TYPE_DEFINITION)
+      described.set(definition.name.value, definition.description?.value);
+  return Object.fromEntries(
+    Object.entries(scalars).map(([name, scalar]) => [
+      name,
+      new GraphQLScalarType({ ...(scalar as GraphQLScalarType).toConfig(), description: described.get(name) }),
+    ]),
+  );
+};
+
+export const createApiSchema = (): GraphQLSchema => {
+  const texts = typeDefs();
+  return createSchema<RequestContext>({
+    typeDefs: texts,
     resolvers: [
-      scalars,
+      describedScalars(texts),
       eventResolvers,
       trailResolvers,
       timelineResolvers,
@@ -41,3 +56,4 @@ export const createApiSchema = (): GraphQLSchema =>
       versionResolvers,
     ] as never,
   });
+};

@@ -1,0 +1,98 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { isEnumType, isScalarType, isSpecifiedScalarType, parse, validate } from 'graphql';
+import { describe, expect, it } from 'vitest';
+import { errorKinds } from '../../api/errors.ts';
+import { apiLimits } from '../../api/limits/limits.ts';
+import { createApiSchema } from '../../api/schema.ts';
+import { commands } from '../../cli/commands/commands.ts';
+import { causes } from '../../domain/diagnosis/finding.ts';
+import { versionKinds } from '../../schema/control.ts';
+import { generateTypes, generatedTypesPath } from '../../schema/generate.ts';
+import { operations } from '../../schema/operations.ts';
+import * as taxonomy from '../../schema/taxonomy.ts';
+import * as workflows from '../../workflows/index.ts';
+
+const schema = createApiSchema();
+const rootFields = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()].flatMap((type) =>
+  Object.keys(type!.getFields()),
+);
+const docs = (name: string) => readFileSync(join(import.meta.dirname, '../../docs', name), 'utf8');
+
+describe('the GraphQL schema', () => {
+  it('has types that were generated from what it is now', async () => {
+    expect(readFileSync(generatedTypesPath, 'utf8')).toBe(await generateTypes());
+  });
+
+  it('has the vocabularies of the record', () => {
+    const values = (name: string) => {
+      const type = schema.getType(name);
+      return isEnumType(type) ? type.getValues().map((value) => value.name) : undefined;
+    };
+    const named = (list: readonly string[]) => list.map((value) => value.replaceAll('-', '_'));
+    expect(values('Phase')).toEqual(taxonomy.phases);
+    expect(values('Outcome')).toEqual(taxonomy.outcomes);
+    expect(values('System')).toEqual(taxonomy.systems);
+    expect(values('ActorKind')).toEqual(taxonomy.actorKinds);
+    expect(values('Provenance')).toEqual(taxonomy.provenances);
+    expect(values('RetentionClass')).toEqual(taxonomy.retentionClasses);
+    expect(values('ChannelKind')).toEqual(taxonomy.channelKinds);
+    expect(values('ErrorCode')).toEqual(taxonomy.errorCodes);
+    expect(values('EntryFlag')).toEqual(named(taxonomy.entryFlags));
+    expect(values('VersionKind')).toEqual(versionKinds);
+    expect(values('Cause')).toEqual(named(causes));
+  });
+
+  it('describes every scalar and every root field', () => {
+    for (const type of Object.values(schema.getTypeMap()))
+      if (isScalarType(type) && !isSpecifiedScalarType(type)) expect(type.description, type.name).toBeTruthy();
+    for (const root of [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()])
+      for (const field of Object.values(root!.getFields())) expect(field.description, field.name).toBeTruthy();
+  });
+});
+
+describe('every operation', () => {
+  it('has a permission of its own, and every permission has an operation', () => {
+    const noField = new Set(['readLog', 'readPayloads']);
+    expect(new Set(rootFields)).toEqual(new Set(operations.filter((operation) => !noField.has(operation))));
+  });
+
+  it('is exposed in GraphQL: a workflow that can be started has an operation that starts it', () => {
+    const startedBy: Record<keyof typeof workflows, string> = { run: 'openRun', action: 'performAction' };
+    for (const workflow of Object.keys(workflows)) {
+      const operation = (startedBy as Record<string, string | undefined>)[workflow];
+      expect(operation, `the workflow "${workflow}" has no GraphQL operation`).toBeDefined();
+      expect(rootFields).toContain(operation);
+    }
+  });
+
+  it('is exposed in GraphQL: a command of the command line sends documents that the schema takes', () => {
+    for (const command of commands) {
+      expect(command.documents.length, `"${command.usage}" has no GraphQL operation`).toBeGreaterThan(0);
+      for (const document of command.documents)
+        expect(validate(schema, parse(document)), `${command.usage}: ${document}`).toEqual([]);
+    }
+  });
+});
+
+describe('the documentation', () => {
+  it('has every error code, with whether it may be tried again', () => {
+    const rows = [...docs('errors.md').matchAll(/^\| `([A-Z_]+)` \| (\d+) \| (yes|no) \|/gm)].map(
+      ([, code, status, retryable]) => [code, { status: Number(status), retryable: retryable === 'yes' }],
+    );
+    expect(Object.fromEntries(rows)).toEqual(errorKinds);
+  });
+
+  it('has every limit', () => {
+    const rows = [...docs('graphql.md').matchAll(/^\| `(\w+)` \| ([\d,]+) \|/gm)].map(([, name, value]) => [
+      name,
+      Number(value!.replaceAll(',', '')),
+    ]);
+    expect(Object.fromEntries(rows)).toEqual(apiLimits);
+  });
+
+  it('has every command', () => {
+    const text = docs('cli.md');
+    for (const { usage } of commands) expect(text).toContain(`trailkeeper ${usage.split(' ')[0]}`);
+  });
+});
