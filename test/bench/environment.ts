@@ -8,6 +8,7 @@ import { MongoClient } from 'mongodb';
 import type { InstanceId } from '../../schema/ids.ts';
 import { startServers, ServersError, type Servers } from '../../stack/servers/servers.ts';
 import { instanceDatabase } from '../../store/provisioning/collections.ts';
+import { ensureInstance } from '../../store/instances.ts';
 import { duties, dutyUri, type Duty } from '../../store/provisioning/duties.ts';
 import { provisionDatabase } from '../../store/provisioning/provision.ts';
 import { openFileKeyProvider } from '../../trail/keys/file-provider.ts';
@@ -42,7 +43,11 @@ export interface Environment {
   readonly extent: Extent;
   readonly say: (line: string) => void;
   readonly admin: MongoClient;
+  /** Of the administrator. Holds a password. */
+  readonly mongodbUri: string;
+  readonly passwords: Readonly<Record<Duty, string>>;
   readonly temporal: Servers['temporal'];
+  /** Thrown away at the end. */
   readonly folder: string;
   instance(name: string): Promise<BenchInstance>;
   /** A database of the baseline's, dropped when the benchmarks end. */
@@ -88,6 +93,8 @@ export async function startEnvironment(extent: Extent, say: (line: string) => vo
     extent,
     say,
     admin,
+    mongodbUri: adminUri,
+    passwords,
     temporal: servers.temporal,
     folder,
     plain: (name) => {
@@ -103,7 +110,7 @@ export async function startEnvironment(extent: Extent, say: (line: string) => vo
       const clients = Object.fromEntries(connected) as Record<Duty, MongoClient>;
       const keysFolder = join(folder, 'keys');
       const keys = await openFileKeyProvider(keysFolder);
-      const origin = `localhost/log/${instance}`;
+      const { origin } = await ensureInstance(clients.provisioner, instance, 'localhost', new Date());
       return {
         instance,
         origin,

@@ -10,13 +10,15 @@ import { runInNewContext } from 'node:vm';
 import type { Benchmark } from './benchmark.ts';
 import { renderChart } from './chart.ts';
 import { startEnvironment, type Extent, type Scale } from './environment.ts';
+import { ingestApi } from './ingestApi.ts';
 import { ingestTrail } from './ingestTrail.ts';
+import { performAction } from './performAction.ts';
 import type { BenchmarkReport, Results } from './results.ts';
 import { renderTable } from './table.ts';
 import { timeline } from './timeline.ts';
 import { verify } from './verify.ts';
 
-const benchmarks: readonly Benchmark[] = [ingestTrail, timeline, verify];
+const benchmarks: readonly Benchmark[] = [ingestTrail, ingestApi, timeline, verify, performAction];
 
 const usage = `npm run bench -- [options]
 
