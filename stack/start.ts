@@ -66,7 +66,7 @@ const tell = async (stack: EmbeddedStack): Promise<boolean> => {
     own.outcome === 'verified' &&
     outside.state !== 'refuted' &&
     played.completeness === 'COMPLETE' &&
-    played.verdict.state === 'established'
+    played.diagnosis.verdict.state === 'established'
   );
 };
 

@@ -11,6 +11,14 @@ const examplesMax = 3;
 const citationsMax = 20;
 const valueLengthMax = 80;
 
+/** Actions whose object was not there before. */
+const creations: ReadonlySet<Action> = new Set<Action>([
+  'record.create',
+  'message.draft',
+  'message.send',
+  'comment.create',
+]);
+
 interface FieldTally {
   readonly system: System;
   readonly action: Action;
@@ -63,12 +71,11 @@ const tallyObject = (
   const before = valuesOf(attempt, 'before');
   const sent = valuesOf(attempt, 'sent');
   const after = outcome === undefined ? null : valuesOf(outcome, 'after');
-  const created = attempt.entry.action === 'record.create';
-  const result = after ?? sent;
+  const created = creations.has(attempt.entry.action);
   const fields = attempt.entry.fields ?? call.entry.fields ?? Object.keys(sent ?? after ?? {});
   for (const field of new Set(fields)) {
     const from = before?.[field];
-    const to = result?.[field];
+    const to = after?.[field] ?? sent?.[field];
     const readable = to !== undefined && (from !== undefined || before !== null || created);
     if (readable && from !== undefined && sameJson(from, to)) continue;
     const { system, action } = attempt.entry;

@@ -3,7 +3,7 @@
  * through a field mapping that is stale, tells Slack, mails a customer thread and opens a Jira issue, before anyone
  * notices. Nothing here knows the diagnosis: it is asked for at the end, from the record.
  */
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import type { Versions } from '../../schema/event.ts';
 
@@ -34,8 +34,15 @@ export interface Played {
   readonly actions: Readonly<Record<string, string>>;
   readonly completeness: string;
   readonly timeline: TimelineRow[];
-  readonly diagnosis: readonly string[];
+  readonly diagnosis: Diagnosis;
+}
+
+export interface Diagnosis {
   readonly verdict: { readonly state: string; readonly causes: readonly string[] };
+  /** Verdict, findings and statements, a sentence a line, with the entries that each rests on. */
+  readonly lines: readonly string[];
+  /** In the order of the last lines. */
+  readonly statements: readonly { readonly kind: string }[];
 }
 
 export interface TimelineRow {
@@ -103,9 +110,11 @@ export const playIncident = async (scene: Scene): Promise<Played> => {
     { object: 'Contact', ids: scene.salesforceIds, fields: ['Id', 'Phone', 'MobilePhone'] },
     `Salesforce: reads ${scene.salesforceIds.length} contacts`,
   );
+  // New numbers each time, so that each run of the sample changes something.
+  const firstNumber = randomInt(5_000_000, 9_000_000);
   const records = scene.salesforceIds.map((id, position) => ({
     id,
-    set: { phone: `+49 151 ${String(5_550_000 + position)}` },
+    set: { phone: `+49 151 ${firstNumber + position}` },
   }));
   await perform(
     'salesforce.updateRecords',
@@ -147,19 +156,17 @@ export const playIncident = async (scene: Scene): Promise<Played> => {
     }`,
     { id: correlationId },
   );
-  const { diagnose } = await scene.auditor<{
-    diagnose: { lines: string[]; verdict: { state: string; causes: string[] } };
-  }>(`query ($id: CorrelationId!) { diagnose(correlationId: $id) { lines verdict { state causes } } }`, {
-    id: correlationId,
-  });
+  const { diagnose: diagnosis } = await scene.auditor<{ diagnose: Diagnosis }>(
+    `query ($id: CorrelationId!) { diagnose(correlationId: $id) { verdict { state causes } lines statements { kind } } }`,
+    { id: correlationId },
+  );
   return {
     runId,
     correlationId,
     actions,
     completeness: closeRun.state,
     timeline: timeline.rows,
-    diagnosis: diagnose.lines,
-    verdict: diagnose.verdict,
+    diagnosis,
   };
 };
 
