@@ -77,14 +77,14 @@ describe('every operation', () => {
 
 describe('the documentation', () => {
   it('has every error code, with whether it may be tried again', () => {
-    const rows = [...docs('errors.md').matchAll(/^\| `([A-Z_]+)` \| (\d+) \| (yes|no) \|/gm)].map(
+    const rows = [...docs('errors.md').matchAll(/^\| `([A-Z_]+)`\s*\| (\d+)\s*\| (yes|no)\s*\|/gm)].map(
       ([, code, status, retryable]) => [code, { status: Number(status), retryable: retryable === 'yes' }],
     );
     expect(Object.fromEntries(rows)).toEqual(errorKinds);
   });
 
   it('has every limit', () => {
-    const rows = [...docs('graphql.md').matchAll(/^\| `(\w+)` \| ([\d,]+) \|/gm)].map(([, name, value]) => [
+    const rows = [...docs('graphql.md').matchAll(/^\| `(\w+)`\s*\| ([\d,]+)\s*\|/gm)].map(([, name, value]) => [
       name,
       Number(value!.replaceAll(',', '')),
     ]);
