@@ -2,9 +2,7 @@
 import type { CorrelationId, EventId } from '../../schema/ids.ts';
 import type { EventInput } from '../../schema/event.ts';
 import type { Trail } from '../../trail/trail.ts';
-import type { BenchInstance, Environment } from './environment.ts';
 import { benchEvent, newRun } from './events.ts';
-import { startTails } from './tails.ts';
 
 export const runEvents = 100;
 /** Runs that are under way at the same time: their events alternate in the log. */
@@ -64,21 +62,15 @@ export async function fillLog(trail: Trail, events: number, say: (line: string) 
 }
 
 export interface FilledLog {
-  readonly at: BenchInstance;
-  readonly trail: Trail;
   readonly correlations: readonly CorrelationId[];
   readonly events: number;
 }
 
-/** A new instance with so many events, all of them indexed. Nothing runs on it any more. */
-export async function filledLog(environment: Environment, events: number): Promise<FilledLog> {
-  const at = await environment.instance('filled');
-  const trail = await at.open();
-  const tails = await startTails(at);
-  environment.say(`  filling a log with ${events.toLocaleString('en-US')} events`);
-  const correlations = await fillLog(trail, events, environment.say);
+/** Fills the log of an instance whose tails run, until all of it is indexed. */
+export async function fillAndIndex(trail: Trail, events: number, say: (line: string) => void): Promise<FilledLog> {
+  say(`  filling a log with ${events.toLocaleString('en-US')} events`);
+  const correlations = await fillLog(trail, events, say);
   for (let behind = await trail.reader.fresh(5000); behind > 0; behind = await trail.reader.fresh(5000))
-    environment.say(`  the index is ${behind.toLocaleString('en-US')} events behind`);
-  await tails.stop();
-  return { at, trail, correlations, events: correlations.length * runEvents };
+    say(`  the index is ${behind.toLocaleString('en-US')} events behind`);
+  return { correlations, events: correlations.length * runEvents };
 }

@@ -14,4 +14,6 @@ export interface Results {
   readonly extent: Extent;
   readonly facts: Facts;
   readonly benchmarks: readonly BenchmarkReport[];
+  /** Benchmarks that ended in an error. */
+  readonly failed: readonly string[];
 }

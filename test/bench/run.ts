@@ -97,10 +97,17 @@ async function runBenchmarks({ extent, chosen, out }: Asked): Promise<void> {
   try {
     const facts = await environment.facts();
     const reports: BenchmarkReport[] = [];
+    const failed: string[] = [];
     for (const benchmark of chosen) {
       const { name, title } = benchmark;
       say(`${name}: ${title}`);
-      reports.push({ name, title, ...(await benchmark.run(environment)) });
+      try {
+        reports.push({ name, title, ...(await benchmark.run(environment)) });
+      } catch (error) {
+        // The others are worth having all the same.
+        console.error(`${name} failed:`, error);
+        failed.push(name);
+      }
     }
     const durationSeconds = Math.round((Date.now() - started.getTime()) / 1000);
     const results: Results = {
@@ -109,8 +116,10 @@ async function runBenchmarks({ extent, chosen, out }: Asked): Promise<void> {
       extent,
       facts,
       benchmarks: reports,
+      failed,
     };
     console.log(renderTable(reports));
+    if (failed.length > 0) process.exitCode = 1;
     if (out === undefined) return;
     await mkdir(out, { recursive: true });
     await writeFile(join(out, 'latest.json'), `${JSON.stringify(results, undefined, 2)}\n`);

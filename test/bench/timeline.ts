@@ -3,9 +3,11 @@ import { findChain, timelineOf } from '../../api/operations/timeline.ts';
 import type { CorrelationId } from '../../schema/ids.ts';
 import { indexOf } from '../../trail/projection.ts';
 import { seeAll } from '../../trail/reader.ts';
+import { startApiProcess } from './apiProcess.ts';
 import type { Benchmark } from './benchmark.ts';
-import { filledLog, runEvents, runsAtOnce } from './filledLog.ts';
+import { fillAndIndex, runEvents, runsAtOnce } from './filledLog.ts';
 import { holdContest, quantile, timeMs, type Contender, type Metric } from './harness.ts';
+import { provisionedInstance } from './provisioned.ts';
 
 const sizes = {
   small: { events: 50_000, asked: 50 },
@@ -19,6 +21,20 @@ const metrics: readonly Metric[] = [
 ];
 
 type Asked = readonly CorrelationId[];
+
+interface Answer {
+  readonly timeline: { readonly rows: readonly object[] };
+}
+
+const queryOf = (more: string) => `query ($correlationId: CorrelationId!) {
+  timeline(correlationId: $correlationId) {
+    rows {
+      parent depth eventTime receivedTime flags
+      event { index id action phase outcome system emitter { id sequence } actor { principal kind } ${more} }
+    }
+    behind
+  }
+}`;
 
 /** Asks one after the other; `ask` says how many rows it got. */
 const asking = (name: string, ask: (correlationId: CorrelationId) => Promise<number>): Contender<Asked> => ({
@@ -39,9 +55,13 @@ export const timeline: Benchmark = {
   title: `The timeline of a run of ${runEvents} events among many, against the bare indexed find of the same rows`,
   async run(environment) {
     const size = sizes[environment.extent.scale];
-    const log = await filledLog(environment, environment.extent.events ?? size.events);
-    const { reader } = log.trail;
-    const rows = indexOf(log.at.clients.reader, log.at.instance);
+    const { at, trail, tails, tokens } = await provisionedInstance(environment, 'timeline');
+    const log = await fillAndIndex(trail, environment.extent.events ?? size.events, environment.say);
+    const api = await startApiProcess(environment, at.keysFolder);
+    const { reader } = trail;
+    const rows = indexOf(at.clients.reader, at.instance);
+    const overHttp = async (query: string, correlationId: CorrelationId) =>
+      (await api.ask<Answer>(tokens.auditor, query, { correlationId })).timeline.rows.length;
     const chain = (corr: CorrelationId) => findChain(reader, corr, eventsMax);
     const comparisons = await holdContest<Asked>(
       {
@@ -60,11 +80,15 @@ export const timeline: Benchmark = {
             const events = await reader.withParts(found.events, seeAll);
             return timelineOf({ ...found, events }, false).rows.length;
           }),
+          asking('over HTTP, skeletons', (corr) => overHttp(queryOf(''), corr)),
+          asking('over HTTP with payloads', (corr) => overHttp(queryOf('parts { name state content }'), corr)),
         ],
       },
       environment.extent,
     );
-    await log.at.close();
+    await api.stop();
+    await tails.stop();
+    await at.close();
     const conditions = { events: log.events, runEvents, runsAtOnce, timelinesARound: size.asked };
     return { comparisons, conditions };
   },
