@@ -1,5 +1,4 @@
-import type { CommandStartedEvent, MongoClient } from 'mongodb';
-import { MongoClient as Client } from 'mongodb';
+import { MongoClient, type CommandStartedEvent } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { EventInput } from '../../schema/event.ts';
 import { instanceDatabase } from '../../store/provisioning/collections.ts';
@@ -7,14 +6,13 @@ import { emitterOf } from '../trail/events.ts';
 import { openTestApi, type TestApi } from './openApi.ts';
 
 let api: TestApi;
-let watched: MongoClient;
 const commands: string[] = [];
 let theirs: EventInput;
 
 beforeAll(async () => {
   api = await openTestApi({
-    reader(database) {
-      watched = new Client(database.uriOf('reader'), { monitorCommands: true });
+    connect(uri) {
+      const watched = new MongoClient(uri, { monitorCommands: true });
       watched.on('commandStarted', ({ commandName, databaseName, command }: CommandStartedEvent) => {
         const collection = command[commandName];
         if (typeof collection === 'string' && commandName !== 'getMore')
@@ -37,10 +35,7 @@ beforeAll(async () => {
   );
   expect(data.event.id).toBe(theirs.id);
 });
-afterAll(async () => {
-  await api.close();
-  await watched.close();
-});
+afterAll(() => api.close());
 
 const absentId = '01890a5d-ac96-774b-bcce-000000000000';
 const absentCorrelation = 'f'.repeat(32);

@@ -72,8 +72,10 @@ export interface TestApi {
 export interface OpenApiOptions {
   readonly limits?: Partial<ApiLimits>;
   readonly introspection?: boolean;
-  /** Instead of the connected reader: what the API reads with. */
-  readonly reader?: (database: TestInstances<Name>) => MongoClient;
+  /** Connections of the API's own, in place of those that the test writes with. */
+  readonly connect?: (uri: string) => MongoClient;
+  /** host:port, instead of the tests' Temporal. */
+  readonly temporalAddress?: string;
 }
 
 /** The stand-ins are not needed: nothing of these tests reaches a vendor. */
@@ -125,14 +127,19 @@ export const openTestApi = async (options: OpenApiOptions = {}): Promise<TestApi
     trails[name] = trail;
     tokens[name] = provisioned.tokens;
   }
-  const temporal = createTemporalClient({ address: inject('temporalAddress'), namespace: testNamespace }, async () =>
-    Buffer.alloc(32, 1),
-  );
+  const address = options.temporalAddress ?? inject('temporalAddress');
+  const temporal = createTemporalClient({ address, namespace: testNamespace }, async () => Buffer.alloc(32, 1));
   const metrics = new ApiMetrics();
   let skewMs = 0;
-  const reader = options.reader?.(database) ?? clients.reader;
+  const { connect } = options;
+  const own = connect && {
+    appender: connect(database.uriOf('appender')),
+    anchor: connect(database.uriOf('anchor')),
+    reader: connect(database.uriOf('reader')),
+  };
+  const { reader } = own ?? clients;
   const services = createServices({
-    clients: { ...clients, reader },
+    clients: own ?? clients,
     keys,
     temporal,
     tools: createToolCatalogue(connectors),
@@ -193,6 +200,7 @@ export const openTestApi = async (options: OpenApiOptions = {}): Promise<TestApi
     },
     async close() {
       await api.stop();
+      await Promise.all(Object.values(own ?? {}).map((client) => client.close()));
       await tails.stop();
       await temporal.connection.close();
       await database.close();
