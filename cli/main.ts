@@ -5,6 +5,7 @@ import type { CliCommand, CommandContext, Flags } from './command.ts';
 import { commands } from './commands/commands.ts';
 import { connect } from './connection.ts';
 import { CliError, exitCodes } from './exit.ts';
+import { printable } from './print.ts';
 
 export interface CliSurroundings {
   readonly env: NodeJS.ProcessEnv;
@@ -35,10 +36,7 @@ export const runCli = async (argv: readonly string[], given: Partial<CliSurround
   };
   const interrupt = () => interrupted.abort();
   process.once('SIGINT', interrupt);
-  // A reader that has seen enough (`| head`) closes the pipe: that is no failure.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(exitCodes.ok);
-  });
+  process.stdout.on('error', endWithReader);
   let exit: number = exitCodes.ok;
   const program = newProgram(surroundings);
   for (const command of commands) define(program, command, surroundings, (code) => (exit = code));
@@ -49,12 +47,14 @@ export const runCli = async (argv: readonly string[], given: Partial<CliSurround
     return failed(error, surroundings);
   } finally {
     process.off('SIGINT', interrupt);
+    process.stdout.off('error', endWithReader);
   }
 };
 
-/** Content of events may be anybody's words: none of them may steer the terminal. */
-// oxlint-disable-next-line no-control-regex -- these are what is taken out
-const printable = (line: string): string => line.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\ufffd');
+/** A reader that has seen enough (`| head`) closes the pipe: that is no failure. */
+const endWithReader = (error: NodeJS.ErrnoException): void => {
+  if (error.code === 'EPIPE') process.exit(exitCodes.ok);
+};
 
 const newProgram = ({ out, note }: CliSurroundings): Command =>
   new Command('trailkeeper')

@@ -38,3 +38,8 @@ export const duration = (ms: number): string => {
   if (size < 3_600_000) return `${sign}${Math.round(size / 60_000)}min`;
   return `${sign}${Math.round(size / 3_600_000)}h`;
 };
+
+/** Content of events may be anybody's words: none of them may steer the terminal. */
+// oxlint-disable-next-line no-control-regex -- these are what is taken out
+export const printable = (line: string): string =>
+  line.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\ufffd');
