@@ -8,24 +8,38 @@ import { commitment, entryFingerprint } from '../domain/entry.ts';
 import { leafHashInto } from '../domain/tree/hash.ts';
 import type { Entry } from '../schema/event.ts';
 import type { EventId, InstanceId } from '../schema/ids.ts';
-import type { AppendItem, Placement } from './append-item.ts';
+import type { AppendItem } from './append-item.ts';
 import { partKey } from './boxes.ts';
 import { TrailError, type Refusal } from './errors.ts';
 import type { PartReader } from './parts.ts';
 import { emittersOf, indexOf, indexTail, tailsOf, type EmitterRow, type IndexRow, type TailRow } from './projection.ts';
-import { RecentEntries } from './recent.ts';
-import type { Sealing } from './seal.ts';
+import { RecentEntries, type RecentEntry } from './recent.ts';
+import type { SealedEvent, Sealing } from './seal.ts';
 import { parseEntry, segmentEntries, segmentsOf, type SegmentDocument } from './segments.ts';
 
 /** Entries that the index may be behind before the writer stops taking more. */
 const behindMax = 1_000_000;
-const emittersCachedMax = 100_000;
 
 export interface Precedent {
   readonly index: number;
   readonly entry: Entry;
   readonly leafHash: Buffer;
   readonly segment: number;
+}
+
+/** What stood in the log before the index `checkedTo`. What was added since has to be looked for in the window. */
+export interface Precedence {
+  readonly checkedTo: number;
+  readonly precedents: ReadonlyMap<EventId, Precedent>;
+  /** The highest sequence number of each emitter; none where it has no entry. */
+  readonly highs: Map<string, number>;
+}
+
+/** An item whose id stands in the log already. */
+export interface Repetition {
+  readonly item: AppendItem;
+  readonly sealing: Sealing;
+  readonly precedent: Precedent;
 }
 
 export class Precedents {
@@ -37,8 +51,6 @@ export class Precedents {
   readonly #emitters: Collection<EmitterRow>;
   readonly #tails: Collection<TailRow>;
   readonly #parts: PartReader;
-  /** Highest sequence numbers that the index knew when it was asked. */
-  readonly #indexedHighs = new Map<string, number>();
 
   constructor(instance: InstanceId, client: MongoClient, parts: PartReader) {
     this.#segments = segmentsOf(client, instance);
@@ -52,22 +64,31 @@ export class Precedents {
   reset(end: number): void {
     this.generation += 1;
     this.recent.reset(end);
-    this.#indexedHighs.clear();
   }
 
-  /** Precedents of these ids, where there are any. */
-  async find(ids: readonly EventId[]): Promise<Map<EventId, Precedent>> {
+  /** Precedents of these events and highest numbers of their emitters, where there are any. */
+  async find(events: readonly RecentEntry[]): Promise<Precedence> {
     await this.#coverFromCursor();
-    const found = new Map<EventId, Precedent>();
-    const inSegments: { id: EventId; index: number }[] = [];
+    const checkedTo = this.recent.end;
+    const highs = new Map<string, number>();
+    const raise = (emitter: string, high: number) => {
+      if (high > (highs.get(emitter) ?? 0)) highs.set(emitter, high);
+    };
+    const inWindow: number[] = [];
     const older: EventId[] = [];
-    for (const id of ids) {
+    for (const { id, emitter } of events) {
+      raise(emitter.id, this.recent.high(emitter.id));
       const index = this.recent.indexOf(id);
       if (index === undefined) older.push(id);
-      else inSegments.push({ id, index });
+      else inWindow.push(index);
     }
-    for (const { id, index } of inSegments) found.set(id, await this.#fromSegment(index));
-    const rows = await this.#index.find({ id: { $in: older } }).toArray();
+    const emitters = [...new Set(events.map(({ emitter }) => emitter.id))];
+    const [rows, states] = await Promise.all([
+      this.#index.find({ id: { $in: older } }).toArray(),
+      this.#emitters.find({ _id: { $in: emitters } }).toArray(),
+    ]);
+    for (const { _id, high } of states) raise(_id, high);
+    const found = await this.#fromSegments(inWindow);
     for (const row of rows)
       found.set(row.id as EventId, {
         index: row._id,
@@ -75,21 +96,7 @@ export class Precedents {
         leafHash: Buffer.from(row.leaf.buffer),
         segment: row.segment,
       });
-    return found;
-  }
-
-  /** The highest sequence number of each emitter in the log; 0 where it has none. Call after `find`. */
-  async highs(emitters: readonly string[]): Promise<Map<string, number>> {
-    const unknown = [...new Set(emitters)].filter((emitter) => !this.#indexedHighs.has(emitter));
-    if (unknown.length > 0) {
-      if (this.#indexedHighs.size + unknown.length > emittersCachedMax) this.#indexedHighs.clear();
-      for (const emitter of unknown) this.#indexedHighs.set(emitter, 0);
-      for (const row of await this.#emitters.find({ _id: { $in: unknown } }).toArray())
-        this.#indexedHighs.set(row._id, row.high);
-    }
-    return new Map(
-      emitters.map((emitter) => [emitter, Math.max(this.#indexedHighs.get(emitter) ?? 0, this.recent.high(emitter))]),
-    );
+    return { checkedTo, precedents: found, highs };
   }
 
   /** Id of the event that has this sequence number, undefined where the number is free. */
@@ -100,58 +107,94 @@ export class Precedents {
     return row ? (row.id as EventId) : undefined;
   }
 
-  /** Whether an item is the recorded event once more, or another event with its id. */
-  async compare(item: AppendItem, sealing: Sealing, precedent: Precedent): Promise<Placement | Refusal> {
-    if ('refusal' in sealing) return sealing.refusal;
-    const same =
-      entryFingerprint(sealing.sealed.entry) === entryFingerprint(precedent.entry) &&
-      (await this.#sameParts(sealing.sealed.parts, precedent));
-    if (same) return { status: 'duplicate', index: precedent.index, leafHash: precedent.leafHash };
-    return idConflict(item.unsealed.event.id);
+  /** Settles each as the recorded event once more, or as another event with its id. Opens each segment's boxes once. */
+  async settle(repetitions: readonly Repetition[]): Promise<void> {
+    for (const group of Map.groupBy(repetitions, ({ precedent }) => precedent.segment).values()) {
+      const opened = await this.#parts.open(group.map(({ precedent }) => precedent));
+      for (const { item, sealing, precedent } of group) {
+        if ('refusal' in sealing) item.refuse(sealing.refusal);
+        else if (isSame(sealing.sealed, precedent.entry, opened))
+          item.place({ status: 'duplicate', index: precedent.index, leafHash: precedent.leafHash });
+        else item.refuse(idConflict(precedent.entry.id));
+      }
+    }
   }
 
-  async #sameParts(
-    parts: readonly { readonly part: { readonly plaintext: Uint8Array; readonly position: number } }[],
-    { entry, segment }: Precedent,
-  ): Promise<boolean> {
-    const opened = await this.#parts.open([{ entry, segment }]);
-    return parts.every(({ part }) => {
-      const recorded = opened.get(partKey(entry.id, part.position));
-      // Content that was erased can't be compared any more; the skeletons agree.
-      return !recorded || commitment(recorded.salt, part.plaintext) === entry.parts[part.position]?.commitment;
-    });
+  async #fromSegments(indexes: readonly number[]): Promise<Map<EventId, Precedent>> {
+    const found = new Map<EventId, Precedent>();
+    let segment: { first: number; entries: Buffer[] } | undefined;
+    for (const index of indexes.toSorted((a, b) => a - b)) {
+      if (!segment?.entries[index - segment.first]) segment = await this.#segmentOf(index);
+      const bytes = segment.entries[index - segment.first];
+      if (!bytes) throw new TrailError('LOG_INCONSISTENT', `the entry at ${index} was there and is not any more`);
+      const leafHash = Buffer.alloc(32);
+      leafHashInto(bytes, leafHash, 0);
+      const entry = parseEntry(bytes);
+      found.set(entry.id, { index, entry, leafHash, segment: segment.first });
+    }
+    return found;
   }
 
-  async #fromSegment(index: number): Promise<Precedent> {
+  async #segmentOf(index: number): Promise<{ first: number; entries: Buffer[] }> {
     const segment = await this.#segments
       .find({ _id: { $lte: index } })
       .sort({ _id: -1 })
       .limit(1)
       .next();
-    const bytes = segment && segmentEntries(segment)[index - segment._id];
-    if (!bytes) throw new TrailError('LOG_INCONSISTENT', `the entry at ${index} was there and is not any more`);
-    const leafHash = Buffer.alloc(32);
-    leafHashInto(bytes, leafHash, 0);
-    return { index, entry: parseEntry(bytes), leafHash, segment: segment._id };
+    return { first: segment?._id ?? 0, entries: segment ? segmentEntries(segment) : [] };
+  }
+
+  #covering: Promise<unknown> = Promise.resolve();
+
+  /** One at a time: batches are prepared side by side, and the window has one beginning. */
+  #coverFromCursor(): Promise<void> {
+    const done = this.#covering.then(() => this.#cover());
+    this.#covering = done.catch(() => undefined);
+    return done;
   }
 
   /** Makes the window reach back to the index's cursor, and lets go of what the index holds. */
-  async #coverFromCursor(): Promise<void> {
+  async #cover(): Promise<void> {
+    const { generation } = this;
     const cursor = (await this.#tails.findOne({ _id: indexTail }))?.next ?? 0;
-    if (cursor < this.recent.from) {
-      const missing = this.#segments.find({ _id: { $gte: cursor, $lt: this.recent.from } }).sort({ _id: -1 });
-      for await (const segment of missing) this.recent.add(segment._id, segmentEntries(segment).map(parseEntry));
-      if (this.recent.from !== cursor)
-        throw new TrailError(
-          'LOG_INCONSISTENT',
-          `the segments from ${cursor} to ${this.recent.from} are not all there`,
-        );
+    const { from, end } = this.recent;
+    if (end - cursor > behindMax)
+      throw new TrailError('QUEUE_FULL', `the index is ${end - cursor} entries behind; try again later`);
+    const missing: { first: number; entries: RecentEntry[] }[] = [];
+    let next = cursor;
+    if (cursor < from) {
+      for await (const segment of this.#segments.find({ _id: { $gte: cursor, $lt: from } }).sort({ _id: 1 })) {
+        // A stray segment is not part of the log.
+        if (segment._id !== next) continue;
+        next += segment.n;
+        missing.push({ first: segment._id, entries: segmentEntries(segment).map(idAndEmitter) });
+      }
     }
+    // The writer found the end of the log anew meanwhile: the window is another one.
+    if (generation !== this.generation) return this.#cover();
+    if (cursor < from && next !== from)
+      throw new TrailError('LOG_INCONSISTENT', `the segments from ${cursor} to ${from} are not all there`);
+    for (const { first, entries } of missing.toReversed()) this.recent.add(first, entries);
     this.recent.dropBefore(cursor);
-    if (this.recent.size > behindMax)
-      throw new TrailError('QUEUE_FULL', `the index is ${this.recent.size} entries behind; try again later`);
   }
 }
+
+const idAndEmitter = (bytes: Uint8Array): RecentEntry => {
+  const { id, emitter } = parseEntry(bytes);
+  return { id, emitter };
+};
+
+const isSame = (
+  { entry, parts }: SealedEvent,
+  recorded: Entry,
+  opened: ReadonlyMap<string, { readonly salt: Uint8Array }>,
+): boolean =>
+  entryFingerprint(entry) === entryFingerprint(recorded) &&
+  parts.every(({ part }) => {
+    const found = opened.get(partKey(recorded.id, part.position));
+    // Content that was erased can't be compared any more; the skeletons agree.
+    return !found || commitment(found.salt, part.plaintext) === recorded.parts[part.position]?.commitment;
+  });
 
 export const idConflict = (id: EventId): Refusal => ({
   code: 'ID_CONFLICT',

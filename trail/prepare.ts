@@ -11,7 +11,7 @@ import { sealBox, splitForBoxes, type BoxDocument } from './boxes.ts';
 import { insertMissing } from './insert-missing.ts';
 import type { Secrets } from './keys/secrets.ts';
 import { boxesOf } from './parts.ts';
-import { idConflict, sentDigest, type Precedents } from './precedents.ts';
+import { idConflict, sentDigest, type Precedence, type Precedents } from './precedents.ts';
 import { groupByKey, markLate, type SealedEvent, type Sealer } from './seal.ts';
 import { hashLeaves, segmentBytesMax, type SegmentDocument } from './segments.ts';
 
@@ -20,11 +20,15 @@ export interface PreparedItem {
   /** The same event sent again while this one was on its way. */
   readonly followers: AppendItem[];
   readonly sealed: SealedEvent;
+  /** Whether it fills a gap that was named before. */
+  readonly late: boolean;
 }
 
 export interface PreparedBatch {
   /** Of the precedents that the batch was checked against; see Precedents.generation. */
   readonly generation: number;
+  /** It was checked against all entries before this index. */
+  readonly checkedTo: number;
   readonly items: readonly PreparedItem[];
   readonly leaves: Buffer;
   readonly boxes: SegmentDocument['boxes'];
@@ -67,7 +71,9 @@ export class Preparation {
     const receivedMs = this.#nowMs();
     const { generation } = this.#precedents;
     const young = items.filter((item) => this.#isYoung(item, receivedMs));
-    const candidates = await this.#sequenceChecked(await this.#unprecedented(young, receivedMs));
+    const precedence = await this.#precedents.find(young.map((item) => item.unsealed.event));
+    const unprecedented = await this.#unprecedented(young, precedence, receivedMs);
+    const candidates = await this.#sequenceChecked(unprecedented, precedence.highs);
     const sealings = await this.#sealer.seal(
       candidates.map(({ item }) => item.unsealed),
       receivedMs,
@@ -84,10 +90,11 @@ export class Preparation {
       const sealed = late ? markLate(sealing.sealed) : sealing.sealed;
       bytes += sealed.bytes.length + 2;
       if (bytes > segmentBytesMax) rest.push(item, ...followers);
-      else prepared.push({ item, followers, sealed });
+      else prepared.push({ item, followers, sealed, late });
     }
     return {
       generation,
+      checkedTo: precedence.checkedTo,
       items: prepared,
       leaves: hashLeaves(prepared.map(({ sealed }) => sealed.bytes)),
       boxes: await this.#writeBoxes(prepared.map(({ sealed }) => sealed)),
@@ -104,19 +111,29 @@ export class Preparation {
   }
 
   /** Items without a precedent, each with the repetitions of it in the same batch. The others are settled. */
-  async #unprecedented(items: readonly AppendItem[], receivedMs: number): Promise<Omit<Candidate, 'late'>[]> {
-    const precedents = await this.#precedents.find(items.map((item) => item.unsealed.event.id));
+  async #unprecedented(
+    items: readonly AppendItem[],
+    { precedents }: Precedence,
+    receivedMs: number,
+  ): Promise<Omit<Candidate, 'late'>[]> {
+    const repeated = items.filter((item) => precedents.has(item.unsealed.event.id));
+    const sealings = await this.#sealer.seal(
+      repeated.map((item) => item.unsealed),
+      receivedMs,
+    );
+    await this.#precedents.settle(
+      repeated.map((item, position) => ({
+        item,
+        sealing: sealings[position]!,
+        precedent: precedents.get(item.unsealed.event.id)!,
+      })),
+    );
     const first = new Map<EventId, Omit<Candidate, 'late'>>();
     for (const item of items) {
       const { id } = item.unsealed.event;
-      const precedent = precedents.get(id);
+      if (precedents.has(id)) continue;
       const earlier = first.get(id);
-      if (precedent) {
-        const [sealing] = await this.#sealer.seal([item.unsealed], receivedMs);
-        const compared = await this.#precedents.compare(item, sealing!, precedent);
-        if ('code' in compared) item.refuse(compared);
-        else item.place(compared);
-      } else if (!earlier) {
+      if (!earlier) {
         first.set(id, { item, followers: [] });
       } else if (sentDigest(earlier.item) === sentDigest(item)) {
         earlier.followers.push(item);
@@ -128,17 +145,19 @@ export class Preparation {
   }
 
   /** Refuses sequence numbers that another event has; notes which ones fill a gap. */
-  async #sequenceChecked(candidates: readonly Omit<Candidate, 'late'>[]): Promise<Candidate[]> {
-    const highs = await this.#precedents.highs(candidates.map(({ item }) => item.unsealed.event.emitter.id));
+  async #sequenceChecked(
+    candidates: readonly Omit<Candidate, 'late'>[],
+    highs: Map<string, number>,
+  ): Promise<Candidate[]> {
     const inBatch = new Set<string>();
     const checked: Candidate[] = [];
     for (const { item, followers } of candidates) {
-      const { emitter } = item.unsealed.event;
+      const { id, emitter } = item.unsealed.event;
       const key = `${emitter.sequence}/${emitter.id}`;
-      const high = highs.get(emitter.id)!;
-      const taken =
-        inBatch.has(key) || (emitter.sequence <= high && (await this.#precedents.idAt(emitter)) !== undefined);
-      if (taken) {
+      const high = highs.get(emitter.id) ?? 0;
+      const holder = emitter.sequence <= high ? await this.#precedents.idAt(emitter) : undefined;
+      // Another process may have appended this very event since: that is told before the segment is built.
+      if (inBatch.has(key) || (holder !== undefined && holder !== id)) {
         const message = `number ${emitter.sequence} of the emitter ${emitter.id} stands in the log with another id`;
         for (const refused of [item, ...followers]) refused.refuse({ code: 'SEQUENCE_CONFLICT', message });
         continue;

@@ -1,12 +1,17 @@
 import type { EventId } from '../schema/ids.ts';
 
-/** What the window keeps of an entry. */
+/** What the window keeps of an entry: nothing else, since the rest may be megabytes. */
 export interface RecentEntry {
   readonly id: EventId;
   readonly emitter: { readonly id: string; readonly sequence: number };
 }
 
 const sequenceKey = (emitter: { id: string; sequence: number }): string => `${emitter.sequence}/${emitter.id}`;
+
+const kept = ({ id, emitter }: RecentEntry): RecentEntry => ({
+  id,
+  emitter: { id: emitter.id, sequence: emitter.sequence },
+});
 
 /**
  * Ids and sequence numbers of the entries between the index's cursor and the end of the log. What is older is looked
@@ -25,8 +30,9 @@ export class RecentEntries {
     return this.#from;
   }
 
-  get size(): number {
-    return this.#ids.size;
+  /** Where the window ends. */
+  get end(): number {
+    return this.#end;
   }
 
   /** Forgets all; the window then begins and ends at `index`. */
@@ -41,7 +47,7 @@ export class RecentEntries {
 
   /** Adds the segment at the end of the window, or right before its beginning. */
   add(first: number, entries: readonly RecentEntry[]): void {
-    const segment = { first, entries };
+    const segment = { first, entries: entries.map(kept) };
     if (first === this.#end) {
       this.#segments.push(segment);
       this.#end = first + entries.length;
@@ -67,6 +73,8 @@ export class RecentEntries {
       for (const entry of entries) {
         this.#ids.delete(entry.id);
         this.#sequences.delete(sequenceKey(entry.emitter));
+        const { id, sequence } = entry.emitter;
+        if (this.#highs.get(id) === sequence) this.#highs.delete(id);
       }
       this.#segments.shift();
       this.#from = first + entries.length;
@@ -81,7 +89,7 @@ export class RecentEntries {
     return this.#sequences.get(sequenceKey(emitter));
   }
 
-  /** Highest sequence number of an emitter that passed through the window since the last reset; 0 for none. */
+  /** At least the highest number of an emitter in the window, unless the index knows a higher one; 0 for none. */
   high(emitter: string): number {
     return this.#highs.get(emitter) ?? 0;
   }

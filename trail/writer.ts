@@ -107,12 +107,7 @@ export class LogWriter {
     const { queueEventsMax, queueBytesMax } = this.#options;
     if (this.#queue.length + taken.length > queueEventsMax || this.#queuedBytes + bytes > queueBytesMax)
       throw new TrailError('QUEUE_FULL', 'too many events wait to be appended; try again later with the same ids');
-    this.#queuedBytes += bytes;
-    try {
-      return await Promise.all(taken.map((event) => this.#enqueue(event, conditions.ifControlEpoch)));
-    } finally {
-      this.#queuedBytes -= bytes;
-    }
+    return Promise.all(taken.map((event) => this.#enqueue(event, conditions.ifControlEpoch)));
   }
 
   async #enqueue(event: Unsealed, ifControlEpoch: number | undefined): Promise<AppendResult> {
@@ -120,7 +115,8 @@ export class LogWriter {
     this.#queue.push({ unsealed: event, ifControlEpoch, place: resolve, refuse: resolve, fail: reject });
     if (!this.#running) void this.#run();
     else if (!this.#ahead && this.#queue.length >= prepareAheadFrom) this.#ahead = this.#prepareNext();
-    const settled = await promise;
+    this.#queuedBytes += event.sizeBytes;
+    const settled = await promise.finally(() => (this.#queuedBytes -= event.sizeBytes));
     if ('code' in settled) return { status: 'refused', refusal: settled };
     const { status, index, leafHash } = settled;
     const checkpoint = await this.#covering(index + 1);
@@ -133,7 +129,9 @@ export class LogWriter {
     // Callers of the same turn of the event loop share the first batch.
     await Promise.resolve();
     while (this.#queue.length > 0 || this.#ahead) {
-      const batch = await (this.#ahead ?? this.#prepareNext());
+      // Kept where an enqueuing caller sees it, who would otherwise begin another one in its place.
+      this.#ahead ??= this.#prepareNext();
+      const batch = await this.#ahead;
       this.#ahead = this.#queue.length >= prepareAheadFrom ? this.#prepareNext() : undefined;
       if (batch) await this.#commit(batch);
     }
@@ -169,9 +167,9 @@ export class LogWriter {
       const items = batch.items.flatMap(({ item, followers }) => [item, ...followers]);
       try {
         const head = this.#head ?? (await this.#findHead());
-        const current = this.#stillCurrent(batch, head);
-        if (current === 'prepare-again') {
-          batch = await this.#prepare(items.filter((item) => !isStale(item, head)));
+        const stale = refuseStale(batch, head);
+        if (stale.size > 0 || !this.#stillCurrent(batch)) {
+          batch = await this.#prepare(items.filter((item) => !stale.has(item)));
           continue;
         }
         if (await this.#insert(batch, head)) return;
@@ -184,20 +182,16 @@ export class LogWriter {
     }
   }
 
-  /** Whether the batch is still free of precedents, and its conditions hold, at this end of the log. */
-  #stillCurrent(batch: PreparedBatch, head: LogHead): 'current' | 'prepare-again' {
-    const stale = batch.items.flatMap(({ item, followers }) => [item, ...followers]).filter((i) => isStale(i, head));
-    for (const item of stale)
-      item.refuse({
-        code: 'STALE_CONTROL_EPOCH',
-        message: `control state changed at ${head.controlEpoch}, after the decision was made; decide again`,
-      });
+  /** Whether what the batch was checked for still holds at the end of the log, which the window reaches. */
+  #stillCurrent(batch: PreparedBatch): boolean {
     const { recent, generation } = this.#precedents;
-    const preceded = batch.items.some(({ item }) => {
+    // Entries that came after the check may have left the window already, for the index.
+    if (batch.generation !== generation || recent.from > batch.checkedTo) return false;
+    return batch.items.every(({ item, late }) => {
       const { id, emitter } = item.unsealed.event;
-      return recent.indexOf(id) !== undefined || recent.idAt(emitter) !== undefined;
+      if (recent.indexOf(id) !== undefined || recent.idAt(emitter) !== undefined) return false;
+      return late || recent.high(emitter.id) < emitter.sequence;
     });
-    return stale.length > 0 || preceded || batch.generation !== generation ? 'prepare-again' : 'current';
   }
 
   async #insert(batch: PreparedBatch, head: LogHead): Promise<boolean> {
@@ -228,13 +222,26 @@ export class LogWriter {
 
   /** The checkpoint over `size` entries; the last of them may be another process's, just found in the index. */
   async #covering(size: number): Promise<string> {
-    if (!this.#anchoring.reaches(size)) await this.#inLane(() => this.#catchUp(this.#head));
-    return this.#anchoring.covering(size);
+    try {
+      if (!this.#anchoring.reaches(size))
+        await this.#inLane(async () => {
+          if (!this.#anchoring.reaches(size)) await this.#catchUp(this.#head);
+        });
+      return await this.#anchoring.covering(size);
+    } catch (error) {
+      throw failureOf(error);
+    }
   }
 
   async #catchUp(head: LogHead | undefined): Promise<void> {
     if (!head) return void (await this.#findHead());
-    this.#head = await catchUp(this.#segments, head, this.#precedents.recent);
+    try {
+      this.#head = await catchUp(this.#segments, head, this.#precedents.recent);
+    } catch (error) {
+      // The window may have grown past the head: both are found anew.
+      this.#head = undefined;
+      throw error;
+    }
     this.#anchoring.committed(this.#head);
   }
 
@@ -261,15 +268,32 @@ export class LogWriter {
   }
 }
 
-const isStale = (item: AppendItem, head: LogHead): boolean =>
-  item.ifControlEpoch !== undefined && head.controlEpoch > item.ifControlEpoch;
+/** Refuses the items before which a control entry would stand that they did not know, in the log or in the batch. */
+const refuseStale = (batch: PreparedBatch, head: LogHead): ReadonlySet<AppendItem> => {
+  const stale = new Set<AppendItem>();
+  let epoch = head.controlEpoch;
+  for (const [position, { item, followers, sealed }] of batch.items.entries()) {
+    for (const one of [item, ...followers]) {
+      if (one.ifControlEpoch === undefined || epoch <= one.ifControlEpoch) continue;
+      stale.add(one);
+      one.refuse({
+        code: 'STALE_CONTROL_EPOCH',
+        message: `control state changed at ${epoch}, after the decision was made; decide again`,
+      });
+    }
+    if (sealed.isControl && !stale.has(item)) epoch = head.size + position;
+  }
+  return stale;
+};
+
+const failureOf = (error: unknown): TrailError =>
+  error instanceof TrailError
+    ? error
+    : new TrailError('TRAIL_UNAVAILABLE', 'the log can not be written now; try again with the same ids', {
+        cause: error,
+      });
 
 const failAll = (items: readonly AppendItem[], error: unknown): void => {
-  const failure =
-    error instanceof TrailError
-      ? error
-      : new TrailError('TRAIL_UNAVAILABLE', 'the log can not be written now; try again with the same ids', {
-          cause: error,
-        });
+  const failure = failureOf(error);
   for (const item of items) item.fail(failure);
 };
