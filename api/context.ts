@@ -1,5 +1,6 @@
 /** What a resolver knows about the request: who asks, and the one instance that the request is confined to. */
 import type { Client } from '@temporalio/client';
+import type { TaskQueues } from '../domain/action/contract.ts';
 import type { ActionDurations } from '../domain/action/durations.ts';
 import type { ToolCatalogue } from '../domain/action/toolCatalogue.ts';
 import type { Role } from '../schema/control.ts';
@@ -36,6 +37,8 @@ export interface Services {
   readonly tools: ToolCatalogue;
   /** Instead of the usual ones (domain/action/durations.ts). */
   readonly actionDurations?: Partial<ActionDurations>;
+  /** Where workers are listening; instead of the usual ones. */
+  readonly taskQueues?: TaskQueues;
   /** Actions that a run admits before it continues as new; instead of the usual 500. */
   readonly admissionsPerHistory?: number;
   nowMs(): number;

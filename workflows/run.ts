@@ -14,7 +14,7 @@ import {
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { Admissions } from '../domain/action/admission.ts';
-import { actionWorkflowId, taskQueues, type PerformInput, type RunInput } from '../domain/action/contract.ts';
+import { actionWorkflowId, type PerformInput, type RunInput } from '../domain/action/contract.ts';
 import type { EventId } from '../schema/ids.ts';
 import type { action } from './action.ts';
 import { newEntryId } from './entryNumbers.ts';
@@ -35,7 +35,7 @@ export const run = async (input: RunInput): Promise<{ actions: number }> => {
       await startChild<typeof action>('action', {
         args: [given],
         workflowId: actionWorkflowId(input.instance, given.intent),
-        taskQueue: taskQueues.actions,
+        taskQueue: input.actionsQueue,
         parentClosePolicy: ParentClosePolicy.ABANDON,
         workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
       });

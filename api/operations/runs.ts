@@ -130,10 +130,12 @@ const viewOf = (opened: OpenedRun, state: RunView['state']): RunView => ({
 export const startRun = (ctx: OperationContext, opened: OpenedRun): Promise<void> => {
   const { temporal } = ctx.services;
   const instance = ctx.caller.instance;
+  const queues = ctx.services.taskQueues ?? taskQueues;
   const input: RunInput = {
     instance,
     run: opened.runId,
     actionsMax: opened.actionsMax,
+    actionsQueue: queues.actions,
     admissionsPerHistory: ctx.services.admissionsPerHistory ?? admissionsPerHistory,
   };
   return withTrace(traceOf(opened), () =>
@@ -141,7 +143,7 @@ export const startRun = (ctx: OperationContext, opened: OpenedRun): Promise<void
       try {
         await temporal.workflow.start<typeof run>('run', {
           workflowId: runWorkflowId(instance, opened.runId),
-          taskQueue: taskQueues.runs,
+          taskQueue: queues.runs,
           args: [input],
           workflowIdReusePolicy: 'REJECT_DUPLICATE',
         });

@@ -5,7 +5,7 @@ import { ApiError, isApiErrorCode } from '../errors.ts';
 import type { OperationContext } from '../context.ts';
 
 /** How long a workflow may take to answer; longer where no worker runs. */
-const answerMs = 20_000;
+const answerMs = 8000;
 
 /** A workflow's refusal of an update, by the code that its validator threw. */
 export class WorkflowRefusal extends Error {

@@ -7,7 +7,12 @@ import type { ErrorCode, Outcome } from '../../schema/taxonomy.ts';
 import type { Decision } from './approval.ts';
 import type { ActionDurations } from './durations.ts';
 
-export const taskQueues = { actions: 'actions', runs: 'runs' } as const;
+/** One for each kind of work, so that none waits for the other. */
+export interface TaskQueues {
+  readonly actions: string;
+  readonly runs: string;
+}
+export const taskQueues: TaskQueues = { actions: 'actions', runs: 'runs' };
 
 export const runWorkflowId = (instance: InstanceId, run: RunId): string => `${instance}/run/${run}`;
 export const actionWorkflowId = (instance: InstanceId, intent: EventId): string => `${instance}/action/${intent}`;
@@ -36,6 +41,8 @@ export interface RunInput {
   readonly instance: InstanceId;
   readonly run: RunId;
   readonly actionsMax: number;
+  /** Where its actions are carried out. */
+  readonly actionsQueue: string;
   /** Admissions after which the run continues as new. */
   readonly admissionsPerHistory: number;
   /** From before a continue-as-new. */

@@ -11,7 +11,7 @@ import {
 import { failureInterceptor } from '../../activities/failures.ts';
 import { heartbeatInterceptor } from '../../activities/heartbeat.ts';
 import { traceInterceptor } from '../../activities/trace.ts';
-import { taskQueues } from '../../domain/action/contract.ts';
+import { taskQueues, type TaskQueues } from '../../domain/action/contract.ts';
 import type { TemporalAddress } from './client.ts';
 import type { TemporalKeys } from './codec.ts';
 import { dataConverter, failureConverterPath } from './dataConverter.ts';
@@ -26,6 +26,8 @@ export interface WorkersOptions extends TemporalAddress {
   /** Module whose exports are the workflows; for tests. */
   readonly workflowsPath?: string;
   readonly bundle?: WorkflowBundle;
+  /** Instead of the usual ones: tests share a server. */
+  readonly taskQueues?: TaskQueues;
 }
 
 export interface RunningWorkers {
@@ -66,9 +68,10 @@ export const startWorkers = async (options: WorkersOptions): Promise<RunningWork
   installRuntime();
   const workflowBundle = options.bundle ?? (await bundleWorkflows(options.workflowsPath));
   const connection = await NativeConnection.connect({ address: options.address });
+  const queues = options.taskQueues ?? taskQueues;
   const workers: Worker[] = [];
   try {
-    for (const taskQueue of Object.values(taskQueues))
+    for (const taskQueue of [queues.actions, queues.runs])
       workers.push(
         await Worker.create({
           connection,

@@ -61,6 +61,8 @@ export interface TestRuns {
   readonly control: TestControl;
   readonly vendor: TestVendor;
   readonly temporal: Client;
+  /** A Temporal that nothing answers for. */
+  readonly unreachable: Client;
   readonly services: Services;
   readonly bundle: WorkflowBundle;
   /** What somebody can do who has a token in their name. */
@@ -150,13 +152,16 @@ export const openTestRuns = async (
   const temporalAddress = { address: inject('temporalAddress'), namespace: testNamespace };
   const payloadKeys = temporalKeys(database.clients.appender, keys);
   const temporal = createTemporalClient(temporalAddress, payloadKeys);
+  const unreachable = createTemporalClient({ address: '127.0.0.1:1', namespace: testNamespace }, payloadKeys);
   const id = randomBytes(4).toString('hex');
+  const taskQueues = { actions: `actions-${id}`, runs: `runs-${id}` };
   const services: Services = {
     open: () => Promise.resolve(opened),
     temporal,
     tools: createToolCatalogue([notebook]),
     actionDurations: { ...durations, ...options.durations },
     ...(options.admissionsPerHistory && { admissionsPerHistory: options.admissionsPerHistory }),
+    taskQueues,
     nowMs: Date.now,
   };
   const opened = {
@@ -171,6 +176,7 @@ export const openTestRuns = async (
     control,
     vendor,
     temporal,
+    unreachable,
     services,
     bundle,
     as(principal) {
@@ -197,6 +203,7 @@ export const openTestRuns = async (
           if (process.env['TEST_VERBOSE']) console.error(`${activity}:`, error);
         },
         graceMs: 1000,
+        taskQueues,
         ...(workflowsPath ? { workflowsPath } : { bundle }),
       });
       running.push(workers);
@@ -213,6 +220,7 @@ export const openTestRuns = async (
     async close() {
       await Promise.allSettled(running.map((workers) => workers.stop()));
       await temporal.connection.close();
+      await unreachable.connection.close();
       await runner.stop();
       await vendor.close();
       await control.close();
