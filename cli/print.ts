@@ -40,6 +40,6 @@ export const duration = (ms: number): string => {
 };
 
 /** Content of events may be anybody's words: none of them may steer the terminal. */
-// oxlint-disable-next-line no-control-regex -- these are what is taken out
 export const printable = (line: string): string =>
+  // oxlint-disable-next-line no-control-regex -- these are what is taken out
   line.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\ufffd');

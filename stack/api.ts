@@ -2,8 +2,6 @@
  * The API process. It holds the MongoDB users of its duties (config.ts), never the administrator's; any number of them
  * can run beside each other. `/healthz` and `/readyz` say how it is; SIGTERM and SIGINT end it gracefully.
  */
-import { Secrets } from '../trail/keys/secrets.ts';
-import { openFileKeyProvider } from '../trail/keys/file-provider.ts';
 import { MongoClient } from 'mongodb';
 import { connectors } from '../activities/connectors/registry.ts';
 import { logToStderr } from '../api/log.ts';
@@ -11,9 +9,10 @@ import { ApiMetrics } from '../api/metrics.ts';
 import { createApi, type Api } from '../api/server.ts';
 import { createServices } from '../api/services.ts';
 import type { Duty } from '../store/provisioning/duties.ts';
+import { openFileKeyProvider } from '../trail/keys/file-provider.ts';
 import { ConfigError, dutyUris, loadConfig, processDuties, requireServers, type Config } from './config.ts';
 import { createTemporalClient } from './temporal/client.ts';
-import { temporalSecret, type TemporalKeys } from './temporal/codec.ts';
+import { temporalKeys } from './temporal/instances.ts';
 import { createToolCatalogue } from './temporal/toolCatalogue.ts';
 
 /** While MongoDB is away, a request is told so after this long, and the next one tries again. */
@@ -36,13 +35,9 @@ export const startApi = async (config: Config): Promise<RunningApi> => {
     ]),
   ) as Clients;
   const keys = await openFileKeyProvider(config.folders.keys);
-  const temporalKeys: TemporalKeys = async (instance) => {
-    const secrets = new Secrets(instance, keys, clients.appender);
-    return (await secrets.ensure([temporalSecret])).get(temporalSecret)!;
-  };
   const temporal = createTemporalClient(
     { address: temporalAddress, namespace: config.temporal.namespace },
-    temporalKeys,
+    temporalKeys(clients.appender, keys),
   );
   const metrics = new ApiMetrics();
   const services = createServices({

@@ -28,9 +28,10 @@ const settleReads: Plugin<RequestContext> = {
 
 /** What is refused before it is carried out (syntax, validation) is coded like all else. */
 const codeErrors: Plugin = {
-  onResultProcess({ result, setResult }) {
+  onResultProcess(hook) {
+    const { result } = hook;
     if (Array.isArray(result) || !('errors' in result) || !result.errors) return;
-    setResult({ ...result, errors: result.errors.map(toGraphQLError) });
+    hook.setResult({ ...result, errors: result.errors.map(toGraphQLError) });
   },
 };
 

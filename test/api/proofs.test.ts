@@ -82,7 +82,7 @@ describe('proofs', () => {
       ['{ consistencyProof(from: 5, to: 4) { to } }', 'BAD_INPUT'],
       ['{ consistencyProof(from: 1, to: 999999) { to } }', 'BAD_INPUT'],
     ] as const)
-      expect((await api.ask(query)).errors?.[0]?.extensions.code, query).toBe(code);
+      expect([query, (await api.ask(query)).errors?.[0]?.extensions.code]).toEqual([query, code]);
   });
 });
 

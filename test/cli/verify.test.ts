@@ -29,7 +29,7 @@ beforeAll(async () => {
   key = ['--key-file', keyFile];
   const logUrl = ['--log', `${api.url}/log/${api.trails.acme.origin.split('/').at(-1)!}`];
   const downloaded = await cli('auditor', 'download', pristine, ...logUrl);
-  expect(downloaded.exit).toBe(0);
+  if (downloaded.exit !== 0) throw new Error(downloaded.err.join());
   log = logUrl[1]!;
 });
 afterAll(async () => {
