@@ -9,8 +9,8 @@ interface Bar {
   readonly max: number;
 }
 
-const width = 1080;
-const labelWidth = 520;
+const width = 1200;
+const labelWidth = 640;
 const valueWidth = 70;
 const rowHeight = 26;
 const panelTop = 54;

@@ -16,7 +16,7 @@ const queueEventsMax = 100_000;
 
 const sizes = {
   small: { batched: 10_000, single: 2000, newSubjects: 2000 },
-  full: { batched: 40_000, single: 10_000, newSubjects: 4000 },
+  full: { batched: 40_000, single: 6000, newSubjects: 4000 },
 } as const;
 
 const p99: Metric = { name: 'p99Ms', unit: 'ms', better: 'lower' };
@@ -149,12 +149,12 @@ export const ingestTrail: Benchmark = {
       ...(await batched(environment, { title: `batches of ${batchSize}, ${producers} producers`, events })),
       ...(await queryable(environment, events)),
       ...(await batched(environment, {
-        title: `the same, each event about one of ${knownSubjects} known subjects`,
+        title: `the same, about one of ${knownSubjects} known subjects each`,
         events,
         subject: (number) => number % knownSubjects,
       })),
       ...(await batched(environment, {
-        title: 'the same, each event about a subject never seen before',
+        title: 'the same, about a subject never seen before each',
         events: few,
         subject: (number) => number,
       })),

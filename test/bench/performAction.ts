@@ -18,7 +18,7 @@ import { holdContest, quantile, timeMs, type Measured, type Metric } from './har
 import { instantConnector, instantRegistry, instantTool } from './instantConnector.ts';
 import { agent, provisionedInstance, user, type Provisioned } from './provisioned.ts';
 
-const sizes = { small: 20, full: 60 } as const;
+const sizes = { small: 20, full: 40 } as const;
 /** decide, attempt, read back. */
 const activitiesOfAction = 3;
 
