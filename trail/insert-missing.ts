@@ -26,7 +26,7 @@ const insert = async <T>(collection: Collection<T & { _id: unknown }>, documents
 };
 
 /** A bulk error may also wrap a cut connection, and then has no write errors at all. */
-const nothingButPresent = (error: unknown): boolean => {
+export const nothingButPresent = (error: unknown): boolean => {
   if (!(error instanceof MongoBulkWriteError) || error.result.getWriteConcernError()) return false;
   const writeErrors = [error.writeErrors].flat();
   return writeErrors.length > 0 && writeErrors.every(({ code }) => code === 11_000);

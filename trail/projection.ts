@@ -76,6 +76,8 @@ export const indexRow = (
 /** State of one emitter, kept by the same tail as the index (domain/emitters.ts). */
 export interface EmitterRow extends EmitterState {
   _id: string;
+  /** Log index of the last entry that went into it. It only grows: a tail that lost its lease changes nothing. */
+  through: number;
 }
 
 /** Where a tail stands: the first index that it has not dealt with. */

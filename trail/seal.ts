@@ -8,6 +8,7 @@ import { commitment, entryBytes, isControlEntry, normaliseTime, skewFlags, type 
 import { pseudonym, resourceUrn } from '../domain/pseudonym.ts';
 import { retentionClassOf } from '../domain/retention-class.ts';
 import { eventLimits, type Entry, type EventInput, type SubjectRef } from '../schema/event.ts';
+import type { ExternalIdentity } from '../schema/identity.ts';
 import type { InstanceId, SubjectId } from '../schema/ids.ts';
 import type { Provenance } from '../schema/taxonomy.ts';
 import type { SealedPart } from './boxes.ts';
@@ -40,10 +41,16 @@ export interface SealedEvent {
 
 export type Sealing = { readonly sealed: SealedEvent } | { readonly refusal: Refusal };
 
+/** What `markLate` may add to an entry: `,"flags":["late"]`. Kept free, so that being late makes no entry too large. */
+const lateMarkBytes = 17;
+/** `yyyy-mm-ddThh:mm:ss.sssZ`; years beyond 0 to 9999 take more. */
+const utcLength = 24;
+const timeLengthMax = 64;
+
 /** Bytes of a part's content: RFC 8785 canonical JSON in UTF-8. */
 export const partBytes = (content: unknown): Buffer => Buffer.from(canonicalize(content) ?? 'null', 'utf8');
 
-/** The part that keeps the original ids of an entry's resource and channel; one for each subject concerned. */
+/** The part that keeps the original ids of an entry's actor, resource and channel; one for each subject concerned. */
 export const originalsPart = 'originals';
 
 interface PlainPart {
@@ -131,7 +138,13 @@ export class Sealer {
     subjects: readonly SubjectId[],
     { nameSecrets, receivedTime, receivedMs, salts }: BatchContext,
   ): Sealing {
-    const positions = [event.resource?.subject, event.channel?.subject, ...(event.parts ?? []).map((p) => p.subject)];
+    const positions = [
+      event.resource?.subject,
+      event.channel?.subject,
+      event.identities?.actor?.subject,
+      event.identities?.onBehalfOf?.subject,
+      ...(event.parts ?? []).map((p) => p.subject),
+    ];
     if (positions.some((position) => position !== undefined && position >= subjects.length))
       return refuse('INVALID_EVENT', 'a `subject` points outside of `subjects`');
     const names = parts.map((part) => part.name);
@@ -141,6 +154,10 @@ export class Sealer {
     if (sizeBytes > eventLimits.eventPartsBytesMax)
       return refuse('EVENT_TOO_LARGE', `all parts together are over ${eventLimits.eventPartsBytesMax} bytes`);
 
+    const time = normaliseTime(event.eventTime);
+    if (time.eventTime.length !== utcLength || event.eventTime.length > timeLengthMax)
+      return refuse('INVALID_EVENT', `eventTime is in UTC years 0000 to 9999 and at most ${timeLengthMax} long`);
+
     const plain = plainParts(event, parts, subjects);
     const nameOf = (thing: { kind: string; id: string; subject?: number | undefined }): string => {
       const owner = thing.subject === undefined ? undefined : subjects[thing.subject];
@@ -148,7 +165,15 @@ export class Sealer {
       return resourceUrn(event.system, thing.kind, pseudonym(secret, event.system, thing.kind, thing.id));
     };
 
-    const { resource, channel, subjects: _references, parts: _content, eventTime, ...shared } = event;
+    const {
+      resource,
+      channel,
+      identities: _named,
+      subjects: _references,
+      parts: _content,
+      eventTime,
+      ...shared
+    } = event;
     const retentionClass = retentionClassOf(event.action);
     const month = monthOf(receivedTime);
     const committed: Entry['parts'] = [];
@@ -171,7 +196,7 @@ export class Sealer {
     const entry: EntryDraft = {
       ...shared,
       instance: this.#instance,
-      ...normaliseTime(eventTime),
+      ...time,
       receivedTime,
       provenance,
       ...(flags.length > 0 && { flags }),
@@ -182,8 +207,9 @@ export class Sealer {
       parts: committed,
     };
     const bytes = entryBytes(entry);
-    if (bytes.length > eventLimits.entryBytesMax)
-      return refuse('ENTRY_TOO_LARGE', `the entry would be ${bytes.length} bytes, over ${eventLimits.entryBytesMax}`);
+    const bytesMax = eventLimits.entryBytesMax - lateMarkBytes;
+    if (bytes.length > bytesMax)
+      return refuse('ENTRY_TOO_LARGE', `the entry would be ${bytes.length} bytes, over ${bytesMax}`);
     return { sealed: { entry, bytes, isControl: isControlEntry(entry), parts: sealedParts } };
   }
 }
@@ -201,13 +227,19 @@ interface Chunk extends PlainPart {
 const plainParts = (event: EventInput, parts: Unsealed['parts'], subjects: readonly SubjectId[]): Chunk[] => {
   const owner = (position: number | undefined) => (position === undefined ? undefined : subjects[position]);
   const whole: PlainPart[] = parts.map(({ name, subject, bytes }) => ({ name, subject: owner(subject), bytes }));
-  const originals = new Map<SubjectId | undefined, Record<string, string>>();
-  const keep = (key: string, value: string, position: number | undefined) => {
+  const originals = new Map<SubjectId | undefined, Record<string, string | ExternalIdentity>>();
+  const keep = (key: string, value: string | ExternalIdentity, position: number | undefined) => {
     const subject = owner(position);
     originals.set(subject, { ...originals.get(subject), [key]: value });
   };
   if (event.resource) keep('resource', event.resource.id, event.resource.subject);
   if (event.channel) keep('channel', event.channel.id, event.channel.subject);
+  for (const key of ['actor', 'onBehalfOf'] as const) {
+    const named = event.identities?.[key];
+    if (!named) continue;
+    const { subject, ...identity } = named;
+    keep(key, identity, subject);
+  }
   let number = 0;
   for (const [subject, ids] of originals) {
     const name = number === 0 ? originalsPart : `${originalsPart}${number}`;

@@ -18,7 +18,7 @@ interface SubjectDocument {
   subject: Binary;
 }
 
-const cachedMax = 100_000;
+export const subjectsCachedMax = 100_000;
 const idsPerCall = 1000;
 
 export class Subjects {
@@ -26,9 +26,16 @@ export class Subjects {
   readonly #secrets: Secrets;
   readonly #map: Collection<SubjectDocument>;
   readonly #cache = new Map<string, SubjectId>();
+  readonly #cachedMax: number;
   #keys: { mac: Buffer; box: Buffer } | undefined;
 
-  constructor(instance: InstanceId, secrets: Secrets, client: MongoClient) {
+  constructor(
+    instance: InstanceId,
+    secrets: Secrets,
+    client: MongoClient,
+    { cachedMax = subjectsCachedMax }: { readonly cachedMax?: number } = {},
+  ) {
+    this.#cachedMax = cachedMax;
     this.#instance = instance;
     this.#secrets = secrets;
     this.#map = client.db(controlDatabase).collection<SubjectDocument>('subjects', majority);
@@ -49,29 +56,39 @@ export class Subjects {
     const keys = await this.#lookupKeys(create);
     if (!keys) return references.map((reference) => ('subject' in reference ? reference.subject : undefined));
     const rows = references.map((reference) => ('subject' in reference ? undefined : this.#rowId(keys.mac, reference)));
-    const unknown = [...new Set(rows.filter((row) => row !== undefined && !this.#cache.has(row)))] as string[];
-    await this.#load(unknown, keys.box);
-    if (create)
-      await this.#create(
-        unknown.filter((row) => !this.#cache.has(row)),
-        keys.box,
-      );
-    return references.map((reference, position) => {
-      if ('subject' in reference) return reference.subject;
-      return this.#cache.get(rows[position]!);
-    });
-  }
-
-  async #load(rows: readonly string[], key: Buffer): Promise<void> {
-    if (this.#cache.size + rows.length > cachedMax) this.#cache.clear();
-    for (let start = 0; start < rows.length; start += idsPerCall) {
-      const ids = rows.slice(start, start + idsPerCall);
-      for (const document of await this.#map.find({ _id: { $in: ids } }).toArray())
-        this.#cache.set(document._id, open(key, document.subject.buffer, document._id));
+    const named = [...new Set(rows.filter((row) => row !== undefined))];
+    // Kept beside the cache, which may be emptied at any time.
+    const found = await this.#load(named, keys.box);
+    if (create) {
+      const unknown = named.filter((row) => !found.has(row));
+      for (const [row, subject] of await this.#create(unknown, keys.box)) found.set(row, subject);
     }
+    return references.map((reference, position) =>
+      'subject' in reference ? reference.subject : found.get(rows[position]!),
+    );
   }
 
-  async #create(rows: readonly string[], key: Buffer): Promise<void> {
+  async #load(rows: readonly string[], key: Buffer): Promise<Map<string, SubjectId>> {
+    const found = new Map<string, SubjectId>();
+    const unknown: string[] = [];
+    for (const row of rows) {
+      const cached = this.#cache.get(row);
+      if (cached) found.set(row, cached);
+      else unknown.push(row);
+    }
+    for (let start = 0; start < unknown.length; start += idsPerCall) {
+      const ids = unknown.slice(start, start + idsPerCall);
+      for (const document of await this.#map.find({ _id: { $in: ids } }).toArray()) {
+        const subject = open(key, document.subject.buffer, document._id);
+        found.set(document._id, subject);
+        if (this.#cache.size >= this.#cachedMax) this.#cache.clear();
+        this.#cache.set(document._id, subject);
+      }
+    }
+    return found;
+  }
+
+  async #create(rows: readonly string[], key: Buffer): Promise<Map<string, SubjectId>> {
     for (let start = 0; start < rows.length; start += idsPerCall) {
       const made = rows.slice(start, start + idsPerCall).map((row): SubjectDocument => {
         const subject = `sub_${randomBytes(16).toString('hex')}` as SubjectId;
@@ -80,9 +97,10 @@ export class Subjects {
       // Where another process was first, what it wrote is what counts.
       await insertMissing(this.#map, made);
     }
-    await this.#load(rows, key);
-    if (rows.some((row) => !this.#cache.has(row)))
+    const found = await this.#load(rows, key);
+    if (found.size < rows.length)
       throw new TrailError('TRAIL_UNAVAILABLE', 'a data subject that was just written could not be read back');
+    return found;
   }
 
   #rowId(mac: Buffer, reference: { system: string; kind: string; id: string }): string {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../domain/tree/checkpoint.ts';
 import { parseVkey } from '../../domain/tree/note.ts';
 import { inclusionProof, verifyInclusion } from '../../domain/tree/proof.ts';
+import { eventLimits } from '../../schema/event.ts';
 import type { AppendResult, Receipt } from '../../trail/append-item.ts';
 import { seeAll } from '../../trail/reader.ts';
 import { emitterOf, event } from './events.ts';
@@ -144,6 +145,39 @@ describe('append', () => {
       { status: expect.stringMatching(/accepted|refused/) },
       { status: 'accepted' },
     ]);
+  });
+
+  it('lets no large event that is late spoil the batch that it is in', async () => {
+    // A ü takes two bytes; `padding` is counted in bytes and split, since a field has at most 128 characters.
+    const wide = (sequence: number, padding: number) =>
+      event({
+        emitter: { id: 'large', sequence },
+        parts: [],
+        fields: [
+          ...Array.from({ length: 248 }, () => 'ü'.repeat(128)),
+          ...Array.from({ length: 8 }, (_, at) => 'y'.repeat(Math.floor((padding + at) / 8))),
+        ],
+      });
+    const [first] = await test.trail.writer.append([wide(1, 8)], 'platform');
+    const bytes = (await test.trail.reader.at(receiptOf(first).index))!.bytes.length;
+    await test.trail.writer.append([event({ emitter: { id: 'large', sequence: 9 } })], 'platform');
+    const full = eventLimits.entryBytesMax - bytes + 8;
+    const [late, larger, other] = await test.trail.writer.append(
+      [wide(2, full - 17), wide(3, full), event()],
+      'platform',
+    );
+    expect(late).toMatchObject({ status: 'accepted' });
+    expect(larger).toMatchObject({ status: 'refused', refusal: { code: 'ENTRY_TOO_LARGE' } });
+    expect(other).toMatchObject({ status: 'accepted' });
+  });
+
+  it('refuses times that an entry can not hold', async () => {
+    const long = event({ eventTime: `2026-01-01T00:00:00.${'1'.repeat(100)}Z` });
+    const before = event({ eventTime: '0000-01-01T00:00:00+01:00' });
+    const after = event({ eventTime: '9999-12-31T23:59:59-01:00' });
+    const results = await test.trail.writer.append([long, before, after, event()], 'platform');
+    const invalid = { status: 'refused', refusal: { code: 'INVALID_EVENT' } };
+    expect(results).toMatchObject([invalid, invalid, invalid, { status: 'accepted' }]);
   });
 
   it('keeps one order when several processes append at once', async () => {

@@ -18,6 +18,8 @@ export interface TestTrail {
   readonly trail: Trail;
   readonly database: TestInstances<'acme'>;
   readonly keys: KeyProvider;
+  /** Folder of `keys`, for a process of its own that a test starts. */
+  readonly keysFolder: string;
   /** The same log as another process would open it. */
   another(writer?: Partial<WriterOptions>): Promise<Trail>;
   /** Starts the index and the tiles. */
@@ -40,6 +42,7 @@ export const openTestTrail = async (writer: Partial<WriterOptions> = {}): Promis
     trail: await another(writer),
     database,
     keys,
+    keysFolder: folder,
     another,
     tails() {
       const { projector } = database.clients;

@@ -15,6 +15,7 @@ const idleMsMin = 10;
 const idleMsMax = 250;
 const retryMs = 1000;
 const batchEntriesMax = 4000;
+const batchBytesMax = 16 * 1024 * 1024;
 
 export interface TailRunnerOptions {
   /** Unique to the process. */
@@ -58,6 +59,7 @@ export class TailRunner {
         }
         const renewBy = performance.now() + leaseMs / 3;
         const cursor = await takeCursor(tail, instance, fence);
+        if (cursor === undefined) await this.#sleep(retryMs);
         let next = cursor;
         while (next !== undefined && performance.now() < renewBy && !this.#stopping.signal.aborted) {
           const moved = await step(tail, instance, fence, next);
@@ -102,6 +104,7 @@ const takeCursor = async (tail: Tail, instance: InstanceId, fence: number): Prom
 const step = async (tail: Tail, instance: InstanceId, fence: number, next: number): Promise<number | undefined> => {
   const entries: TailedEntry[] = [];
   let end = next;
+  let bytes = 0;
   for await (const segment of segmentsOf(tail.client, instance)
     .find({ _id: { $gte: next } })
     .sort({ _id: 1 })
@@ -114,7 +117,8 @@ const step = async (tail: Tail, instance: InstanceId, fence: number, next: numbe
     }
     if (segment.n < 1) throw inconsistent(segment._id, 'it is empty');
     end += segment.n;
-    if (entries.length >= batchEntriesMax) break;
+    bytes += segment.entries.length();
+    if (entries.length >= batchEntriesMax || bytes >= batchBytesMax) break;
   }
   if (end === next) return next;
   await tail.apply({ instance, first: next, entries });
