@@ -7,6 +7,7 @@ import type { Role } from '../schema/control.ts';
 import type { InstanceId, PrincipalId } from '../schema/ids.ts';
 import type { ActorKind } from '../schema/taxonomy.ts';
 import type { ControlState } from '../store/control-state.ts';
+import type { Identities } from '../store/identities.ts';
 import type { Recorder } from '../trail/recorder.ts';
 import type { Trail } from '../trail/trail.ts';
 
@@ -23,6 +24,7 @@ export interface Caller {
 export interface InstanceServices {
   readonly trail: Trail;
   readonly control: ControlState;
+  readonly identities: Identities;
   /** This process as an emitter in the instance's log. */
   readonly recorder: Recorder;
   /** The same for control entries and nothing else, so that a missing one shows (domain/diagnosis/evidence.ts). */
@@ -32,6 +34,8 @@ export interface InstanceServices {
 export interface Services {
   /** The same object for the same instance; opened when first asked for. */
   open(instance: InstanceId): Promise<InstanceServices>;
+  /** Those that are open. */
+  opened?(): Promise<InstanceServices[]>;
   readonly temporal: Client;
   /** What agents may ask for; made from the connectors by stack/temporal/toolCatalogue.ts. */
   readonly tools: ToolCatalogue;

@@ -41,7 +41,7 @@ export interface Api {
   listen(host: string, port: number): Promise<number>;
   /** Lets running requests end, at most `graceMs`, ends subscriptions, records what is still to be recorded. */
   stop(graceMs?: number): Promise<void>;
-  /** Records the sums of the minutes that are over; called by a timer, and by tests. */
+  /** Records the sums of the minutes that are over, and what is left open; called by a timer, and by tests. */
   sweep(): Promise<void>;
 }
 
@@ -139,7 +139,12 @@ export const createApi = (options: ApiOptions): Api => {
   server.headersTimeout = 10_000;
   server.keepAliveTimeout = 10_000;
   const sweep = async () => {
-    await Promise.all([shared.readRecords.sweep(), shared.denials.sweep()]);
+    const instances = (await services.opened?.()) ?? [];
+    await Promise.all([
+      shared.readRecords.sweep(),
+      shared.denials.sweep(),
+      ...instances.flatMap(({ recorder, controlRecorder }) => [recorder.fill(), controlRecorder.fill()]),
+    ]);
   };
   const sweeper = setInterval(() => void sweep().catch(() => undefined), sweepMs);
   sweeper.unref();

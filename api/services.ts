@@ -4,8 +4,10 @@ import type { Client } from '@temporalio/client';
 import type { ToolCatalogue } from '../domain/action/toolCatalogue.ts';
 import type { InstanceId } from '../schema/ids.ts';
 import { openControlState } from '../store/control-state.ts';
+import { openIdentities } from '../store/identities.ts';
 import { findInstance } from '../store/instances.ts';
 import type { KeyProvider } from '../trail/keys/provider.ts';
+import { Secrets } from '../trail/keys/secrets.ts';
 import { Recorder } from '../trail/recorder.ts';
 import { openTrail, type TrailClients } from '../trail/trail.ts';
 import type { WriterOptions } from '../trail/writer.ts';
@@ -41,6 +43,7 @@ export const createServices = (options: ServicesOptions): Services => {
     return {
       trail,
       control: openControlState(clients.reader, instance),
+      identities: openIdentities(clients.reader, instance, new Secrets(instance, keys, clients.reader)),
       recorder: new Recorder(trail.writer, `platform/api/${process}`),
       controlRecorder: new Recorder(trail.writer, `platform/control/${process}`),
     };
@@ -50,6 +53,10 @@ export const createServices = (options: ServicesOptions): Services => {
     temporal,
     tools,
     nowMs,
+    async opened() {
+      const settled = await Promise.allSettled(opened.values());
+      return settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    },
     open(instance) {
       const known = opened.get(instance);
       if (known) return known;
