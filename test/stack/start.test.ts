@@ -17,6 +17,11 @@ interface Run {
   readonly said: (text: string) => Promise<void>;
 }
 
+/** Shows what it said where it ended otherwise. */
+const exited = async (run: Run, code: number): Promise<void> => {
+  if ((await run.ended) !== code) throw new Error(`it did not exit with ${code}:\n${run.output()}`);
+};
+
 describe('npm start', { timeout: 900_000 }, () => {
   let folder: string;
   let env: NodeJS.ProcessEnv;
@@ -67,7 +72,7 @@ describe('npm start', { timeout: 900_000 }, () => {
 
   it('plays the incident, proves the record and names the cause, and exits 0', async () => {
     const run = start(['--once']);
-    expect(await run.ended, run.output()).toBe(0);
+    await exited(run, 0);
     expect(run.output()).toContain('the run is closed: COMPLETE');
     expect(run.output()).toMatch(/our own check: +verified/);
     expect(run.output()).toMatch(/independent \(Go\): +(verified: origin=|the outside verdict was not run)/);
@@ -85,7 +90,7 @@ describe('npm start', { timeout: 900_000 }, () => {
     const again = start();
     await again.said('Ctrl-C ends all of it');
     again.process.kill('SIGINT');
-    expect(await again.ended, again.output()).toBe(0);
+    await exited(again, 0);
     expect(again.output()).toMatch(/our own check: +verified/);
     expect(await readFile(join(folder, 'credentials.json'), 'utf8')).toBe(credentials);
     for (const name of ['MONGODB', 'TEMPORAL', 'API', 'WORKER', 'SANDBOX']) {
