@@ -30,6 +30,8 @@ export interface Precedent {
 /** What stood in the log before the index `checkedTo`. What was added since has to be looked for in the window. */
 export interface Precedence {
   readonly checkedTo: number;
+  /** Where the index stood before it was read. */
+  readonly cursor: number;
   readonly precedents: ReadonlyMap<EventId, Precedent>;
   /** The highest sequence number of each emitter; none where it has no entry. */
   readonly highs: Map<string, number>;
@@ -68,7 +70,7 @@ export class Precedents {
 
   /** Precedents of these events and highest numbers of their emitters, where there are any. */
   async find(events: readonly RecentEntry[]): Promise<Precedence> {
-    await this.#coverFromCursor();
+    const cursor = await this.#coverFromCursor();
     const checkedTo = this.recent.end;
     const highs = new Map<string, number>();
     const raise = (emitter: string, high: number) => {
@@ -96,7 +98,16 @@ export class Precedents {
         leafHash: Buffer.from(row.leaf.buffer),
         segment: row.segment,
       });
-    return { checkedTo, precedents: found, highs };
+    return { checkedTo, cursor, precedents: found, highs };
+  }
+
+  /** Whether the index was there all the time since `find`: it may be dropped, its cursor first, and made again. */
+  async stillHolds({ cursor }: Precedence): Promise<boolean> {
+    return (await this.#cursor()) >= cursor;
+  }
+
+  async #cursor(): Promise<number> {
+    return (await this.#tails.findOne({ _id: indexTail }))?.next ?? 0;
   }
 
   /** Id of the event that has this sequence number, undefined where the number is free. */
@@ -147,16 +158,16 @@ export class Precedents {
   #covering: Promise<unknown> = Promise.resolve();
 
   /** One at a time: batches are prepared side by side, and the window has one beginning. */
-  #coverFromCursor(): Promise<void> {
+  #coverFromCursor(): Promise<number> {
     const done = this.#covering.then(() => this.#cover());
     this.#covering = done.catch(() => undefined);
     return done;
   }
 
-  /** Makes the window reach back to the index's cursor, and lets go of what the index holds. */
-  async #cover(): Promise<void> {
+  /** Makes the window reach back to the index's cursor, and lets go of what the index holds. Returns the cursor. */
+  async #cover(): Promise<number> {
     const { generation } = this;
-    const cursor = (await this.#tails.findOne({ _id: indexTail }))?.next ?? 0;
+    const cursor = await this.#cursor();
     const { from, end } = this.recent;
     if (end - cursor > behindMax)
       throw new TrailError('QUEUE_FULL', `the index is ${end - cursor} entries behind; try again later`);
@@ -176,6 +187,7 @@ export class Precedents {
       throw new TrailError('LOG_INCONSISTENT', `the segments from ${cursor} to ${from} are not all there`);
     for (const { first, entries } of missing.toReversed()) this.recent.add(first, entries);
     this.recent.dropBefore(cursor);
+    return cursor;
   }
 }
 

@@ -29,6 +29,8 @@ export interface PreparedBatch {
   readonly generation: number;
   /** It was checked against all entries before this index. */
   readonly checkedTo: number;
+  /** Whether the index was there while the batch was checked. */
+  readonly checked: boolean;
   readonly items: readonly PreparedItem[];
   readonly leaves: Buffer;
   readonly boxes: SegmentDocument['boxes'];
@@ -74,10 +76,13 @@ export class Preparation {
     const precedence = await this.#precedents.find(young.map((item) => item.unsealed.event));
     const unprecedented = await this.#unprecedented(young, precedence, receivedMs);
     const candidates = await this.#sequenceChecked(unprecedented, precedence.highs);
-    const sealings = await this.#sealer.seal(
-      candidates.map(({ item }) => item.unsealed),
-      receivedMs,
-    );
+    const [checked, sealings] = await Promise.all([
+      this.#precedents.stillHolds(precedence),
+      this.#sealer.seal(
+        candidates.map(({ item }) => item.unsealed),
+        receivedMs,
+      ),
+    ]);
     const prepared: PreparedItem[] = [];
     const rest: AppendItem[] = [];
     let bytes = 0;
@@ -95,6 +100,7 @@ export class Preparation {
     return {
       generation,
       checkedTo: precedence.checkedTo,
+      checked,
       items: prepared,
       leaves: hashLeaves(prepared.map(({ sealed }) => sealed.bytes)),
       boxes: await this.#writeBoxes(prepared.map(({ sealed }) => sealed)),

@@ -186,7 +186,7 @@ export class LogWriter {
   #stillCurrent(batch: PreparedBatch): boolean {
     const { recent, generation } = this.#precedents;
     // Entries that came after the check may have left the window already, for the index.
-    if (batch.generation !== generation || recent.from > batch.checkedTo) return false;
+    if (!batch.checked || batch.generation !== generation || recent.from > batch.checkedTo) return false;
     return batch.items.every(({ item, late }) => {
       const { id, emitter } = item.unsealed.event;
       if (recent.indexOf(id) !== undefined || recent.idAt(emitter) !== undefined) return false;

@@ -4,6 +4,7 @@ import type { EventInput } from '../../schema/event.ts';
 import type { AppendResult } from '../../trail/append-item.ts';
 import { TrailError } from '../../trail/errors.ts';
 import { emptyHead, walkToEnd } from '../../trail/log-end.ts';
+import { emittersOf, indexOf, indexTail, tailsOf } from '../../trail/projection.ts';
 import { segmentsOf } from '../../trail/segments.ts';
 import { openTrail, type Trail } from '../../trail/trail.ts';
 import { emitterOf, event } from './events.ts';
@@ -60,8 +61,9 @@ describe('an append that races', () => {
       await append(test.trail, [y, x]);
       ahead = append(trail, [x, ...filling]);
     });
-    reads.before.set('tails', async (read) => {
-      if (read !== 3) return;
+    // The end of the walk past the other process's segment.
+    reads.after.set('segments', async (read) => {
+      if (read !== 4) return;
       test.tails();
       expect(await test.trail.reader.fresh(30_000)).toBe(0);
     });
@@ -69,6 +71,26 @@ describe('an append that races', () => {
     expect((await ahead!)[0]).toMatchObject({ status: 'duplicate', receipt: { index: 1 } });
     const ids = await idsInLog();
     expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  it('finds a duplicate while the index is dropped, to be made again from the record', async () => {
+    const runner = test.tails();
+    const [x, taken] = [event(), emitterOf('dropped')()];
+    await append(test.trail, [x, taken]);
+    expect(await test.trail.reader.fresh(30_000)).toBe(0);
+    await runner.stop();
+    reads.before.set('events', async (read) => {
+      if (read !== 1) return;
+      const { admin } = test.database;
+      await tailsOf(admin, test.instance).updateOne({ _id: indexTail }, { $set: { next: 0 } });
+      await indexOf(admin, test.instance).deleteMany({});
+      await emittersOf(admin, test.instance).deleteMany({});
+    });
+    const results = await append(trail, [x, event({ emitter: taken.emitter })]);
+    expect(results).toMatchObject([
+      { status: 'duplicate', receipt: { index: 0 } },
+      { status: 'refused', refusal: { code: 'SEQUENCE_CONFLICT' } },
+    ]);
   });
 
   it('refuses a taken sequence number also after the emitters could not be read', async () => {

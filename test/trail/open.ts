@@ -23,7 +23,7 @@ export interface TestTrail {
   /** The same log as another process would open it. */
   another(writer?: Partial<WriterOptions>): Promise<Trail>;
   /** Starts the index and the tiles. */
-  tails(): TailRunner;
+  tails(options?: { quiet: boolean }): TailRunner;
   close(): Promise<void>;
 }
 
@@ -44,12 +44,14 @@ export const openTestTrail = async (writer: Partial<WriterOptions> = {}): Promis
     keys,
     keysFolder: folder,
     another,
-    tails() {
+    tails({ quiet } = { quiet: false }) {
       const { projector } = database.clients;
       const runner = new TailRunner({
         owner: 'test',
         tails: [createIndexTail(projector), createTileTail(projector)],
-        onError: (tail, _instance, error) => console.error(`tail ${tail}:`, error),
+        onError: (tail, _instance, error) => {
+          if (!quiet) console.error(`tail ${tail}:`, error);
+        },
       });
       runner.follow(instance);
       runners.push(runner);

@@ -104,7 +104,7 @@ const takeCursor = async (tail: Tail, instance: InstanceId, fence: number): Prom
 const step = async (tail: Tail, instance: InstanceId, fence: number, next: number): Promise<number | undefined> => {
   const entries: TailedEntry[] = [];
   let end = next;
-  let bytes = 0;
+  let batchBytes = 0;
   for await (const segment of segmentsOf(tail.client, instance)
     .find({ _id: { $gte: next } })
     .sort({ _id: 1 })
@@ -117,8 +117,8 @@ const step = async (tail: Tail, instance: InstanceId, fence: number, next: numbe
     }
     if (segment.n < 1) throw inconsistent(segment._id, 'it is empty');
     end += segment.n;
-    bytes += segment.entries.length();
-    if (entries.length >= batchEntriesMax || bytes >= batchBytesMax) break;
+    batchBytes += segment.entries.length();
+    if (entries.length >= batchEntriesMax || batchBytes >= batchBytesMax) break;
   }
   if (end === next) return next;
   await tail.apply({ instance, first: next, entries });
