@@ -30,6 +30,7 @@ export const errorKinds = {
   ID_CONFLICT: kind(409),
   SEQUENCE_CONFLICT: kind(409),
   ID_TOO_OLD: kind(422),
+  IDENTITY_UNKNOWN: kind(422),
   ENTRY_TOO_LARGE: kind(413),
   EVENT_TOO_LARGE: kind(413),
   RUN_CLOSED: kind(409),

@@ -3,6 +3,7 @@
  * bulky or secret content is in the entry's payload parts, and only its SHA-256 stands here.
  */
 import { z } from 'zod';
+import { identityKind, identitySystem } from './identity.ts';
 import { actions, actorKinds, systems } from './taxonomy.ts';
 import { instanceIdPattern, principalIdPattern } from './ids.ts';
 
@@ -35,6 +36,14 @@ export const controlChange = z.discriminatedUnion('change', [
     declared: z.array(toolScope).max(32).optional(),
   }),
   z.strictObject({ change: z.literal('principal.disable'), principal }),
+  /**
+   * The part `identity` holds `{id}`, the id that the principal has in the system. It is personal data and easily guessed,
+   * so no digest of it stands here either: the entry's salted commitment to the part says that it is this one. An
+   * identity that belongs to one principal can't be mapped to another before it is unmapped.
+   */
+  z.strictObject({ change: z.literal('identity.map'), system: identitySystem, kind: identityKind, principal }),
+  /** Likewise; `principal` is whose it was. */
+  z.strictObject({ change: z.literal('identity.unmap'), system: identitySystem, kind: identityKind, principal }),
   /** The part `token` holds `{sha256}` of the secret; the secret itself is shown once and kept nowhere. */
   z.strictObject({ change: z.literal('token.issue'), token: name, principal, role: z.enum(roles), expires: utc }),
   z.strictObject({ change: z.literal('token.revoke'), token: name }),

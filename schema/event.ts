@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { controlChange } from './control.ts';
+import { externalIdentity } from './identity.ts';
 import {
   correlationIdPattern,
   eventIdPattern,
@@ -180,6 +181,9 @@ const subjectPosition = z
   .nonnegative()
   .max(eventLimits.subjectsMax - 1);
 
+/** `subject` is a position in `subjects`: the original id is then kept under that subject's keys. */
+const namedIdentity = externalIdentity.extend({ subject: subjectPosition.optional() });
+
 /** Fields that are turned into something else before they are written. */
 const inputShape = {
   ...sharedShape,
@@ -203,9 +207,14 @@ const inputShape = {
     .optional(),
 };
 
-/** What an agent's own runtime may report: the `recordEvents` mutation. */
+/**
+ * What an agent's own runtime may report: the `recordEvents` mutation. Who acted, and for whom, may be named by an
+ * identity of another system; it becomes the principal that it is mapped to before the event goes any further.
+ */
 export const reportedEvent = z.strictObject({
   ...inputShape,
+  actor: z.union([actor, z.strictObject({ ...actor.omit({ principal: true }).shape, external: namedIdentity })]),
+  onBehalfOf: z.union([principalId, z.strictObject({ external: namedIdentity })]).optional(),
   action: z.enum(reportableActions),
   phase: z.enum(['intent', 'attempt', 'outcome', 'observation']),
 });
@@ -215,13 +224,15 @@ export type ReportedEvent = z.infer<typeof reportedEvent>;
 export const platformEvent = z.strictObject({
   ...inputShape,
   action: z.enum(actions),
+  /** By which identities the principals were named; kept in the part `originals`, never in the entry. */
+  identities: z.strictObject({ actor: namedIdentity.optional(), onBehalfOf: namedIdentity.optional() }).optional(),
   authorization: authorization.optional(),
   basis: basis.optional(),
   control: controlChange.optional(),
 });
 export type PlatformEvent = z.infer<typeof platformEvent>;
 
-/** An event on its way into the log. */
+/** An event on its way into the log: principals are named as such. */
 export type EventInput = PlatformEvent;
 
 /** `urn:trailkeeper:<system>:<kind>:<pseudonym>`: one form for all systems; the original id is in the part `originals`. */

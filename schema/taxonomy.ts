@@ -40,6 +40,8 @@ export const actions = [
   // control state: each is applied to store/ from the log
   'principal.register',
   'principal.disable',
+  'identity.map',
+  'identity.unmap',
   'token.issue',
   'token.revoke',
   'delegation.grant',
@@ -62,6 +64,8 @@ export type Action = (typeof actions)[number];
 export const controlActions = [
   'principal.register',
   'principal.disable',
+  'identity.map',
+  'identity.unmap',
   'token.issue',
   'token.revoke',
   'delegation.grant',

@@ -19,6 +19,7 @@ import { toVoid, type AppliedEntry, type Plan } from './change.ts';
 import { planConfiguration, planConnectorDisabling } from './connectors.ts';
 import { planGrant, planRevocation } from './delegations.ts';
 import { EntryParts } from './entry-parts.ts';
+import { planMapping, planUnmapping } from './identities.ts';
 import { advanceEpoch, ensureSwitch, findSwitch, planSwitch } from './instances.ts';
 import { planPolicies } from './policies.ts';
 import { planDisabling, planRegistration } from './principals.ts';
@@ -67,6 +68,7 @@ const applyEntry = async (
     instance,
     index,
     entry,
+    secrets: parts.secretsOf(instance),
     part: (name) => parts.content(instance, { entry, segment }, name),
   });
   // Looked at after the state was: had another applier gone on, the state might be that of a later entry.
@@ -97,6 +99,10 @@ const planChange = (applied: AppliedEntry, change: ControlChange): Plan | Promis
       return planRegistration(applied, change);
     case 'principal.disable':
       return planDisabling(applied, change);
+    case 'identity.map':
+      return planMapping(applied, change);
+    case 'identity.unmap':
+      return planUnmapping(applied, change);
     case 'token.issue':
       return planIssue(applied, change);
     case 'token.revoke':

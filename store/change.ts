@@ -3,6 +3,7 @@ import type { MongoClient } from 'mongodb';
 import type { Entry } from '../schema/event.ts';
 import type { InstanceId } from '../schema/ids.ts';
 import type { ErrorCode } from '../schema/taxonomy.ts';
+import type { Secrets } from '../trail/keys/secrets.ts';
 
 export interface AppliedEntry {
   /** Of the applier's duty. */
@@ -10,6 +11,8 @@ export interface AppliedEntry {
   readonly instance: InstanceId;
   readonly index: number;
   readonly entry: Entry;
+  /** Of the instance. */
+  readonly secrets: Secrets;
   /** Content of a payload part, already checked against the entry's commitment. */
   part(name: string): Promise<PartState>;
 }

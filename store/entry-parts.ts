@@ -10,7 +10,7 @@ import type { PartState } from './change.ts';
 export class EntryParts {
   readonly #client: MongoClient;
   readonly #keys: KeyProvider;
-  readonly #readers = new Map<InstanceId, PartReader>();
+  readonly #opened = new Map<InstanceId, { readonly secrets: Secrets; readonly reader: PartReader }>();
 
   constructor(client: MongoClient, keys: KeyProvider) {
     this.#client = client;
@@ -25,7 +25,7 @@ export class EntryParts {
     if (!placed.entry.parts.some((part) => part.name === name)) return { state: 'absent' };
     let opened: Awaited<ReturnType<PartReader['open']>>;
     try {
-      opened = await this.#readerOf(instance).open([placed]);
+      opened = await this.#open(instance).reader.open([placed]);
     } catch (error) {
       if (error instanceof TrailError && error.code === 'LOG_INCONSISTENT') return { state: 'altered' };
       throw error;
@@ -36,11 +36,17 @@ export class EntryParts {
       : { state: 'present', content: JSON.parse(bytes.toString('utf8')) as unknown };
   }
 
-  #readerOf(instance: InstanceId): PartReader {
-    const present = this.#readers.get(instance);
+  /** The instance's secrets, under which its parts are. */
+  secretsOf(instance: InstanceId): Secrets {
+    return this.#open(instance).secrets;
+  }
+
+  #open(instance: InstanceId) {
+    const present = this.#opened.get(instance);
     if (present !== undefined) return present;
-    const reader = new PartReader(instance, new Secrets(instance, this.#keys, this.#client), this.#client);
-    this.#readers.set(instance, reader);
-    return reader;
+    const secrets = new Secrets(instance, this.#keys, this.#client);
+    const opened = { secrets, reader: new PartReader(instance, secrets, this.#client) };
+    this.#opened.set(instance, opened);
+    return opened;
   }
 }

@@ -1,12 +1,13 @@
 /** Takes what an agent's own runtime observed. Each event is answered for itself. */
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
-import { reportedEvent, type ReportedEvent } from '../../schema/event.ts';
+import { reportedEvent, type EventInput, type ReportedEvent } from '../../schema/event.ts';
 import type { EventId } from '../../schema/ids.ts';
 import { newCorrelationId } from '../../trail/recorder.ts';
-import type { OperationContext } from '../context.ts';
+import type { Caller, OperationContext } from '../context.ts';
 import type { ApiErrorCode } from '../errors.ts';
 import { codeOfRefusal, issuesOf } from './append.ts';
+import { resolveIdentities } from './identities.ts';
 import { RefusalBudget } from './refusalBudget.ts';
 
 export interface RecordResult {
@@ -19,8 +20,8 @@ type Refused = { readonly code: ApiErrorCode; readonly message: string };
 
 /** Results in the order of the events. Throws TrailError where the trail is away or its queue full. */
 export const recordEvents = async (ctx: OperationContext, events: readonly unknown[]): Promise<RecordResult[]> => {
-  const checked = events.map((event) => check(ctx, event));
-  const accepted = checked.filter((one): one is ReportedEvent => !('code' in one));
+  const checked = await check(ctx, events);
+  const accepted = checked.filter((one): one is EventInput => !('code' in one));
   const results = accepted.length > 0 ? await ctx.instance.trail.writer.append(accepted, 'reported') : [];
   let next = 0;
   const answers = checked.map((one): RecordResult => {
@@ -37,18 +38,38 @@ export const recordEvents = async (ctx: OperationContext, events: readonly unkno
 /** Emitters of the platform's own. */
 const reserved = /^platform(\/|$)/;
 
-const check = ({ caller }: OperationContext, event: unknown): ReportedEvent | Refused => {
+/** In the order of the events. Who may report what is decided on principals, however they were named. */
+const check = async (
+  { caller, instance }: OperationContext,
+  events: readonly unknown[],
+): Promise<(EventInput | Refused)[]> => {
+  const parsed = events.map(parse);
+  const fitting = parsed.filter((one): one is ReportedEvent => !('code' in one));
+  const resolved = await resolveIdentities(instance, fitting);
+  let next = 0;
+  return parsed.map((one) => {
+    if ('code' in one) return one;
+    const event = resolved[next++]!;
+    return 'code' in event ? event : (refusalOfActor(caller, event) ?? event);
+  });
+};
+
+const parse = (event: unknown): ReportedEvent | Refused => {
   const parsed = reportedEvent.safeParse(event);
   if (!parsed.success)
     return { code: 'BAD_INPUT', message: `it does not fit the event model (${issuesOf(parsed.error)})` };
-  const { actor, emitter } = parsed.data;
-  if (reserved.test(emitter.id))
+  if (reserved.test(parsed.data.emitter.id))
     return { code: 'FORBIDDEN', message: 'emitter.id: ids that begin with "platform/" are the platform\'s own' };
-  if (caller.role !== 'operator' && actor.principal !== caller.principal)
-    return { code: 'FORBIDDEN', message: 'actor.principal: only an operator reports what others did' };
-  if (caller.role !== 'operator' && actor.kind !== caller.kind)
-    return { code: 'FORBIDDEN', message: 'actor.kind: not what the caller is registered as' };
   return parsed.data;
+};
+
+const refusalOfActor = (caller: Caller, { actor }: EventInput): Refused | undefined => {
+  if (caller.role === 'operator') return undefined;
+  if (actor.principal !== caller.principal)
+    return { code: 'FORBIDDEN', message: 'actor: only an operator reports what others did' };
+  if (actor.kind !== caller.kind)
+    return { code: 'FORBIDDEN', message: 'actor.kind: not what the caller is registered as' };
+  return undefined;
 };
 
 const budget = new RefusalBudget();

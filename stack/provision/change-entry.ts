@@ -11,6 +11,11 @@ export const dayMs = 86_400_000;
 export interface WantedChange {
   readonly change: ControlChange;
   readonly part?: { readonly name: string; readonly content: unknown };
+  /**
+   * Stands for the part in what the id is derived from, where the part holds personal data: from the id, a digest that
+   * anybody can see, such a part could be guessed.
+   */
+  readonly partKey?: string;
   /** Log index of the entry whose effect this replaces; absent where there was nothing before. */
   readonly replaces?: number;
 }
@@ -23,8 +28,8 @@ export const dayOf = (nowMs: number): number => Math.floor(nowMs / dayMs) * dayM
  * from the day. Each entry is an emitter of its own.
  */
 export const changeEntry = (instance: InstanceId, wanted: WantedChange, nowMs: number): EventInput => {
-  const { change, part, replaces } = wanted;
-  const seed = `provision\n${instance}\n${canonicalize([change, part ?? null, replaces ?? null])}`;
+  const { change, part, partKey, replaces } = wanted;
+  const seed = `provision\n${instance}\n${canonicalize([change, partKey ?? part ?? null, replaces ?? null])}`;
   const id = derivedEventId(dayOf(nowMs), seed);
   return platformEvent.parse({
     id,

@@ -8,7 +8,7 @@ import type { Versions } from '../../schema/event.ts';
 import { defaultPolicies } from '../../schema/cedar/texts.ts';
 import { contentDigest } from '../../store/versions.ts';
 import type { CredentialContent } from '../../store/connector-credentials.ts';
-import type { ConnectorSpec, InstanceSpec, PrincipalSpec, TokenSpec, VersionSpec } from './spec.ts';
+import type { ConnectorSpec, IdentitySpec, InstanceSpec, PrincipalSpec, TokenSpec, VersionSpec } from './spec.ts';
 
 export const demoInstances = ['acme', 'globex'] as const;
 export type DemoInstance = (typeof demoInstances)[number];
@@ -59,6 +59,18 @@ const principals: readonly PrincipalSpec[] = [
   })),
   { principal: demoUser, kind: 'human', roles: [] },
   { principal: demoAgent, kind: 'agent', roles: ['agent'], owner: people.operator, declared },
+];
+
+/** What the two are called in the vendors' systems: the agent as in the stand-ins, Dana as an invented colleague. */
+const identities: readonly IdentitySpec[] = [
+  { principal: demoAgent, identity: { system: 'salesforce', kind: 'user', id: '005Tk0000000001AAA' } },
+  { principal: demoAgent, identity: { system: 'slack', kind: 'user', id: 'U0SANDBOX' } },
+  { principal: demoAgent, identity: { system: 'gmail', kind: 'user', id: 'agent@sandbox.example' } },
+  { principal: demoAgent, identity: { system: 'jira', kind: 'user', id: '5b10agent' } },
+  { principal: demoUser, identity: { system: 'salesforce', kind: 'user', id: '005Tk0000000003AAA' } },
+  { principal: demoUser, identity: { system: 'slack', kind: 'user', id: 'U0DANA' } },
+  { principal: demoUser, identity: { system: 'gmail', kind: 'user', id: 'dana@sandbox.example' } },
+  { principal: demoUser, identity: { system: 'jira', kind: 'user', id: '5b10dana' } },
 ];
 
 const tokens: readonly TokenSpec[] = [
@@ -136,6 +148,7 @@ export const demoVersionsInPlay = (instance: DemoInstance): Versions => {
 
 export const demoSpec = (instance: DemoInstance, { urls, credentials }: DemoVendors): InstanceSpec => ({
   principals,
+  identities,
   policies: { name: 'default', version: 1, text: defaultPolicies },
   versions: [
     mapping(demoMapping.stale, 'Phone'),

@@ -8,8 +8,10 @@ import type { ToolScope } from '../../schema/control.ts';
 import type { InstanceId } from '../../schema/ids.ts';
 import type { ControlState } from '../../store/control-state.ts';
 import { findDelegationNamed } from '../../store/delegations.ts';
+import { findIdentity, keyedIdentity } from '../../store/identities.ts';
 import { policyDigest } from '../../store/policies.ts';
 import { contentDigest } from '../../store/versions.ts';
+import type { Secrets } from '../../trail/keys/secrets.ts';
 import { dayMs, dayOf, type WantedChange } from './change-entry.ts';
 import type { InstanceSpec, VersionSpec } from './spec.ts';
 
@@ -35,6 +37,26 @@ export const missingPrincipals = async (spec: InstanceSpec, state: ControlState)
         ...(owner !== undefined && { owner }),
         ...(declared !== undefined && { declared: mutable(declared) }),
       },
+    });
+  }
+  return changes;
+};
+
+/** One that was unmapped, or belongs to another principal by now, is left so. */
+export const missingIdentities = async (
+  { identities }: InstanceSpec,
+  secrets: Secrets,
+  reader: MongoClient,
+  instance: InstanceId,
+): Promise<WantedChange[]> => {
+  const changes: WantedChange[] = [];
+  for (const { principal, identity } of identities) {
+    if (await findIdentity(reader, instance, secrets, identity)) continue;
+    const { system, kind, id } = identity;
+    changes.push({
+      change: { change: 'identity.map', system, kind, principal },
+      part: { name: 'identity', content: { id } },
+      partKey: await keyedIdentity(instance, secrets, identity),
     });
   }
   return changes;

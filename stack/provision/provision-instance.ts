@@ -1,5 +1,5 @@
 /**
- * Sets an instance up through its own log: every principal, policy, version, delegation, token and connector is a
+ * Sets an instance up through its own log: every principal, identity, policy, version, delegation, token and connector is a
  * control entry first. A second call adds nothing, and completes what a crash cut off.
  */
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,7 +9,13 @@ import type { KeyProvider } from '../../trail/keys/provider.ts';
 import { Secrets } from '../../trail/keys/secrets.ts';
 import type { Trail } from '../../trail/trail.ts';
 import { changeEntry, type WantedChange } from './change-entry.ts';
-import { missingDelegations, missingPolicies, missingPrincipals, missingVersions } from './missing-changes.ts';
+import {
+  missingDelegations,
+  missingIdentities,
+  missingPolicies,
+  missingPrincipals,
+  missingVersions,
+} from './missing-changes.ts';
 import { missingConnectors } from './missing-connectors.ts';
 import { missingTokens, type TokenSecrets } from './missing-tokens.ts';
 import type { InstanceSpec } from './spec.ts';
@@ -70,6 +76,7 @@ const missingOf = async (options: ProvisionInstanceOptions, secrets: Secrets, kn
   const tokens = await missingTokens(spec, known, clients.reader, trail.instance, nowMs());
   const changes = [
     ...(await missingPrincipals(spec, state)),
+    ...(await missingIdentities(spec, secrets, clients.reader, trail.instance)),
     ...(await missingPolicies(spec, state)),
     ...(await missingVersions(spec, state)),
     ...(await missingDelegations(spec, clients.reader, trail.instance, nowMs())),

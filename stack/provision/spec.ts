@@ -1,6 +1,7 @@
 /** What an instance is to have before anybody uses it, as data. */
 import type { Role, ToolScope, VersionKind } from '../../schema/control.ts';
 import type { ActorKind, System } from '../../schema/taxonomy.ts';
+import type { ExternalIdentity } from '../../schema/identity.ts';
 import type { CredentialContent } from '../../store/connector-credentials.ts';
 
 export interface PrincipalSpec {
@@ -10,6 +11,12 @@ export interface PrincipalSpec {
   /** Stands before those that it owns. */
   readonly owner?: string;
   readonly declared?: readonly ToolScope[];
+}
+
+/** What one of the principals is called in a target system. */
+export interface IdentitySpec {
+  readonly principal: string;
+  readonly identity: ExternalIdentity;
 }
 
 export interface PolicySpec {
@@ -55,6 +62,7 @@ export interface ConnectorSpec {
 /** Versions of one name stand in the order in which they are published: the last one comes into force. */
 export interface InstanceSpec {
   readonly principals: readonly PrincipalSpec[];
+  readonly identities: readonly IdentitySpec[];
   readonly policies: PolicySpec;
   readonly versions: readonly VersionSpec[];
   readonly delegations: readonly DelegationSpec[];

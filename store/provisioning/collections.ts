@@ -18,6 +18,7 @@ export const controlCollections = [
   'anchors',
   'instances',
   'principals',
+  'identities',
   'tokens',
   'policies',
   'versions',

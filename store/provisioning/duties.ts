@@ -41,6 +41,7 @@ export const dutyPrivileges: Record<Duty, DutyPrivileges> = {
       anchors: find,
       instances: find,
       principals: find,
+      identities: find,
       tokens: find,
       policies: find,
       versions: find,
@@ -60,6 +61,7 @@ export const dutyPrivileges: Record<Duty, DutyPrivileges> = {
     control: {
       instances: upsert,
       principals: upsert,
+      identities: upsert,
       tokens: upsert,
       policies: upsert,
       versions: upsert,

@@ -21,6 +21,7 @@ const spec: InstanceSpec = {
     { principal: user, kind: 'human', roles: [] },
     { principal: agent, kind: 'agent', roles: ['agent'], owner: 'omar', declared: scope },
   ],
+  identities: [],
   policies: { name: 'default', version: 1, text: defaultPolicies },
   versions: [],
   delegations: [{ delegation: 'dana-to-agent', from: user, to: agent, scope, lifetimeDays }],

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ConnectorError } from '../../activities/connectors/connector.ts';
 import { soqlOf } from '../../activities/connectors/salesforce/read.ts';
-import { toFullId } from '../../activities/connectors/salesforce/recordId.ts';
+import { toFullId } from '../../domain/salesforceId.ts';
 import { startSandbox, type Sandbox } from '../../stack/sandbox/sandbox.ts';
 import { contextFor, perform, prepareStep, tool } from './context.ts';
 import { contactMapping, newContacts } from './scenarios/salesforce.ts';

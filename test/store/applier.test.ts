@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { defaultPolicies } from '../../schema/cedar/texts.ts';
 import { createControlTail } from '../../store/applier.ts';
+import { openIdentities } from '../../store/identities.ts';
 import { controlDatabase } from '../../store/provisioning/collections.ts';
 import { findToken } from '../../store/tokens.ts';
 import type { KeyProvider } from '../../trail/keys/provider.ts';
@@ -9,6 +10,7 @@ import {
   agent,
   connector,
   grant,
+  identify,
   mapping,
   person,
   policies,
@@ -29,6 +31,9 @@ const given = async (...recorded: Recorded[]): Promise<void> => {
   for (const [change, part] of recorded) await control.change(change, part);
   expect(control.voids).toEqual([]);
 };
+
+const principalOf = (c: TestControl, id: string, system: 'slack' | 'gmail' | 'salesforce' = 'slack') =>
+  openIdentities(c.database.clients.reader, c.instance, c.secrets).principalOf({ system, kind: 'user', id });
 
 const setEpoch = async (epoch: number): Promise<void> => {
   const instances = control.database.admin.db(controlDatabase).collection<{ _id: string }>('instances');
@@ -69,6 +74,46 @@ const table: Record<string, Row> = {
     given: () => [person('omar', ['operator'])],
     when: () => [{ change: 'principal.disable', principal: 'omar' }],
     holds: async ({ state }, index) => expect(await state.principal('omar')).toMatchObject({ disabled: true, index }),
+  },
+  'identity.map says who somebody is in another system, and keeps the id out of the control state': {
+    given: () => [person('dana')],
+    when: () => identify('identity.map', 'dana', 'U0CANARY'),
+    holds: async (c) => {
+      expect(await principalOf(c, 'U0CANARY')).toBe('dana');
+      expect(await principalOf(c, 'U0CANARX')).toBeUndefined();
+      expect(await principalOf(c, 'U0CANARY', 'gmail')).toBeUndefined();
+      expect(JSON.stringify(await c.dump())).not.toContain('U0CANARY');
+    },
+  },
+  'identity.map gives a principal many identities': {
+    given: () => [person('dana'), identify('identity.map', 'dana', 'U0DANA')],
+    when: () => identify('identity.map', 'dana', 'U1DANA'),
+    holds: async (c) => {
+      expect([await principalOf(c, 'U0DANA'), await principalOf(c, 'U1DANA')]).toEqual(['dana', 'dana']);
+    },
+  },
+  "identity.unmap makes an identity nobody's": {
+    given: () => [person('dana'), identify('identity.map', 'dana', 'U0DANA')],
+    when: () => identify('identity.unmap', 'dana', 'U0DANA'),
+    holds: async (c) => expect(await principalOf(c, 'U0DANA')).toBeUndefined(),
+  },
+  'identity.map takes what was unmapped, for another principal': {
+    given: () => [
+      person('dana'),
+      person('omar'),
+      identify('identity.map', 'dana', 'U0DANA'),
+      identify('identity.unmap', 'dana', 'U0DANA'),
+    ],
+    when: () => identify('identity.map', 'omar', 'U0DANA'),
+    holds: async (c) => expect(await principalOf(c, 'U0DANA')).toBe('omar'),
+  },
+  'identity.map knows a mail address in capitals, and a Salesforce id of either length': {
+    given: () => [person('dana'), identify('identity.map', 'dana', 'Dana@Acme.example', 'gmail')],
+    when: () => identify('identity.map', 'dana', '005D000000015Uq', 'salesforce'),
+    holds: async (c) => {
+      expect(await principalOf(c, 'dana@acme.EXAMPLE', 'gmail')).toBe('dana');
+      expect(await principalOf(c, '005D000000015UqIAI', 'salesforce')).toBe('dana');
+    },
   },
   'token.issue keeps the digest': {
     given: () => [person('omar', ['operator'])],

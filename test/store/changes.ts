@@ -19,6 +19,16 @@ export const agent = (principal: string, more: Partial<Registration> = {}): Reco
   { change: 'principal.register', principal, kind: 'agent', roles: ['agent'], ...more },
 ];
 
+export const identify = (
+  change: 'identity.map' | 'identity.unmap',
+  principal: string,
+  id: string,
+  system: 'slack' | 'gmail' | 'salesforce' = 'slack',
+): Recorded => [
+  { change, system, kind: 'user', principal },
+  { name: 'identity', content: { id } },
+];
+
 export const tomorrow = (): string => new Date(Date.now() + 86_400_000).toISOString();
 export const yesterday = (): string => new Date(Date.now() - 86_400_000).toISOString();
 

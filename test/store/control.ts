@@ -39,6 +39,7 @@ export interface TestControl extends TestTrail {
 const applied = [
   'instances',
   'principals',
+  'identities',
   'tokens',
   'policies',
   'versions',

@@ -4,11 +4,12 @@ import type { TokenSecrets } from '../../stack/provision/missing-tokens.ts';
 import { provisionInstance, type ProvisionInstanceOptions } from '../../stack/provision/provision-instance.ts';
 import type { InstanceSpec } from '../../stack/provision/spec.ts';
 import { openCredential } from '../../store/connector-credentials.ts';
+import { openIdentities } from '../../store/identities.ts';
 import { ensureInstance, findInstance, findInstanceByLog, listInstances } from '../../store/instances.ts';
 import { authenticate, newTokenSecret } from '../../store/tokens.ts';
 import { isControlEntry } from '../../domain/entry.ts';
 import type { LogWriter } from '../../trail/writer.ts';
-import { mapping } from './changes.ts';
+import { identify, mapping } from './changes.ts';
 import { openTestControl, type TestControl } from './control.ts';
 
 const vendors = {
@@ -28,6 +29,7 @@ const vendors = {
 const spec = demoSpec('acme', vendors);
 const everything =
   spec.principals.length +
+  spec.identities.length +
   1 +
   spec.versions.length +
   spec.delegations.length +
@@ -84,6 +86,9 @@ describe('setting an instance up', () => {
       digest: demoVersionsInPlay('acme').promptDigest,
     });
     expect(await state.delegation(demoUser, demoAgent, new Date())).toMatchObject({ delegation: demoDelegation });
+    const identities = openIdentities(control.database.clients.reader, control.instance, control.secrets);
+    for (const { principal, identity } of spec.identities)
+      expect(await identities.principalOf(identity)).toBe(principal);
     const slack = (await state.connector('slack'))!;
     expect(slack).toMatchObject({ baseUrl: 'http://127.0.0.1:1002/api', principals: [demoAgent] });
     const name = {
@@ -96,6 +101,7 @@ describe('setting an instance up', () => {
     expect(opened).toEqual(vendors.credentials.slack);
     const log = (await control.batch(0)).entries.map(({ bytes }) => Buffer.from(bytes).toString()).join();
     expect(log).not.toContain('canary-');
+    for (const { identity } of spec.identities) expect(log).not.toContain(identity.id);
   });
 
   it('a second time adds nothing', async () => {
@@ -145,6 +151,7 @@ describe('what was changed since', () => {
     await control.record({ change: 'principal.disable', principal: 'omar' });
     await control.record({ change: 'delegation.revoke', delegation: demoDelegation });
     await control.record({ change: 'connector.disable', system: 'jira', credential: `jira-${demoAgent}` });
+    await control.record(...identify('identity.unmap', demoUser, 'U0DANA'));
     const last = await control.record(...mapping('5', { phone: 'HomePhone' }));
     await control.state.waitApplied(last, 60_000);
     expect((await provision()).appended).toBe(0);

@@ -2,7 +2,18 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { defaultPolicies } from '../../schema/cedar/texts.ts';
 import { createControlTail } from '../../store/applier.ts';
 import { voidEvent } from '../../store/voids.ts';
-import { agent, connector, grant, mapping, person, policies, prompt, token, type Recorded } from './changes.ts';
+import {
+  agent,
+  connector,
+  grant,
+  identify,
+  mapping,
+  person,
+  policies,
+  prompt,
+  token,
+  type Recorded,
+} from './changes.ts';
 import { openTestControl, type TestControl } from './control.ts';
 
 let control: TestControl;
@@ -23,6 +34,32 @@ const voidTable: Record<
   'an owner who is not registered': { when: () => agent('bot', { owner: 'nobody' }), code: 'NOT_FOUND' },
   'a principal of another kind': { given: [person('bot')], when: () => agent('bot'), code: 'CONFLICT' },
   'disabling nobody': { when: () => [{ change: 'principal.disable', principal: 'nobody' }], code: 'NOT_FOUND' },
+  'an identity of nobody': { when: () => identify('identity.map', 'nobody', 'U0DANA'), code: 'NOT_FOUND' },
+  'an identity that belongs to another': {
+    given: [person('dana'), person('omar'), identify('identity.map', 'dana', 'U0DANA')],
+    when: () => identify('identity.map', 'omar', 'U0DANA'),
+    code: 'CONFLICT',
+  },
+  'an identity that belongs to another, in another spelling': {
+    given: [person('dana'), person('omar'), identify('identity.map', 'dana', 'dana@acme.example', 'gmail')],
+    when: () => identify('identity.map', 'omar', 'Dana@acme.example', 'gmail'),
+    code: 'CONFLICT',
+  },
+  'an identity that is not given': {
+    given: [person('dana')],
+    when: () => [identify('identity.map', 'dana', 'U0DANA')[0]],
+    code: 'INVALID_REQUEST',
+  },
+  'unmapping what is not mapped': {
+    given: [person('dana')],
+    when: () => identify('identity.unmap', 'dana', 'U0DANA'),
+    code: 'NOT_FOUND',
+  },
+  "unmapping another's identity": {
+    given: [person('dana'), person('omar'), identify('identity.map', 'dana', 'U0DANA')],
+    when: () => identify('identity.unmap', 'omar', 'U0DANA'),
+    code: 'NOT_FOUND',
+  },
   'a token for nobody': { when: (c) => token(c, 't', 'nobody', 'auditor').issue, code: 'NOT_FOUND' },
   'a token for a role that the principal lacks': {
     given: [person('omar', ['operator'])],

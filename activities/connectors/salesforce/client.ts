@@ -13,7 +13,7 @@ import {
   type Target,
 } from '../connector.ts';
 import { readJson, send, type VendorAnswer, type VendorRequest } from '../transport/request.ts';
-import { recordIdPattern, toFullId } from './recordId.ts';
+import { recordIdPattern, toFullId } from '../../../domain/salesforceId.ts';
 
 export const apiVersion = 'v62.0';
 export const apiRoot = `/services/data/${apiVersion}`;

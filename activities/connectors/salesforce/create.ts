@@ -4,7 +4,7 @@ import type { JsonObject, Tool } from '../connector.ts';
 import { holds } from '../readBack.ts';
 import { readJson, readNothing } from '../transport/request.ts';
 import { apiName, call, getRecord, markFields, marks, marksOf, recordId, target, writableFields } from './client.ts';
-import { toFullId } from './recordId.ts';
+import { toFullId } from '../../../domain/salesforceId.ts';
 
 const createParams = z.strictObject({ object: apiName, fields: writableFields });
 type CreateParams = z.infer<typeof createParams>;

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Tool } from '../connector.ts';
 import { readJson } from '../transport/request.ts';
 import { apiName, apiRoot, call, fieldValue, recordId, retrieve, target } from './client.ts';
-import { toFullId } from './recordId.ts';
+import { toFullId } from '../../../domain/salesforceId.ts';
 
 const readParams = z.strictObject({
   object: apiName,

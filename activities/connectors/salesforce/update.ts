@@ -35,7 +35,7 @@ import {
   target,
   writableFields,
 } from './client.ts';
-import { toFullId } from './recordId.ts';
+import { toFullId } from '../../../domain/salesforceId.ts';
 
 /** The vendor's limit for one call. */
 export const collectionMax = 200;
