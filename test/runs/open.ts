@@ -13,6 +13,7 @@ import type { ControlChange, Role } from '../../schema/control.ts';
 import type { EventId, PrincipalId, RunId } from '../../schema/ids.ts';
 import type { Action, ActorKind } from '../../schema/taxonomy.ts';
 import { stageCredential } from '../../store/connector-credentials.ts';
+import { openIdentities } from '../../store/identities.ts';
 import { policyDigest } from '../../store/policies.ts';
 import { createTemporalClient } from '../../stack/temporal/client.ts';
 import { actionInstance, temporalKeys } from '../../stack/temporal/instances.ts';
@@ -167,6 +168,7 @@ export const openTestRuns = async (
   const opened = {
     trail,
     control: state,
+    identities: openIdentities(database.clients.reader, instance, control.secrets),
     recorder: new Recorder(trail.writer, `platform/api/${id}`),
     controlRecorder: new Recorder(trail.writer, `platform/control/${id}`),
   };
