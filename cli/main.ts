@@ -36,7 +36,8 @@ export const runCli = async (argv: readonly string[], given: Partial<CliSurround
   };
   const interrupt = () => interrupted.abort();
   process.once('SIGINT', interrupt);
-  process.stdout.on('error', endWithReader);
+  // It stays: what was written last may fail after the command has ended.
+  if (!process.stdout.listeners('error').includes(endWithReader)) process.stdout.on('error', endWithReader);
   let exit: number = exitCodes.ok;
   const program = newProgram(surroundings);
   for (const command of commands) define(program, command, surroundings, (code) => (exit = code));
@@ -47,7 +48,6 @@ export const runCli = async (argv: readonly string[], given: Partial<CliSurround
     return failed(error, surroundings);
   } finally {
     process.off('SIGINT', interrupt);
-    process.stdout.off('error', endWithReader);
   }
 };
 
