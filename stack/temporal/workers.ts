@@ -28,6 +28,10 @@ export interface WorkersOptions extends TemporalAddress {
   readonly bundle?: WorkflowBundle;
   /** Instead of the usual ones: tests share a server. */
   readonly taskQueues?: TaskQueues;
+  /** Serves this kind of work only. */
+  readonly only?: keyof TaskQueues;
+  /** Workflows that are kept in memory; with none, no other worker waits for this one. */
+  readonly cachedWorkflowsMax?: number;
 }
 
 export interface RunningWorkers {
@@ -71,7 +75,7 @@ export const startWorkers = async (options: WorkersOptions): Promise<RunningWork
   const queues = options.taskQueues ?? taskQueues;
   const workers: Worker[] = [];
   try {
-    for (const taskQueue of [queues.actions, queues.runs])
+    for (const taskQueue of options.only ? [queues[options.only]] : [queues.actions, queues.runs])
       workers.push(
         await Worker.create({
           connection,
@@ -81,6 +85,7 @@ export const startWorkers = async (options: WorkersOptions): Promise<RunningWork
           activities: options.activities,
           dataConverter: dataConverter(options.keys),
           shutdownGraceTime: options.graceMs ?? 30_000,
+          ...(options.cachedWorkflowsMax !== undefined && { maxCachedWorkflows: options.cachedWorkflowsMax }),
           interceptors: {
             activity: [
               (context) => ({ inbound: failureInterceptor(options.onError, context.info.activityType) }),

@@ -7,6 +7,7 @@ import { createActivities } from '../../activities/createActivities.ts';
 import type { ActionInstance } from '../../activities/action/deps.ts';
 import type { Caller, OperationContext, Services } from '../../api/context.ts';
 import { openRun } from '../../api/operations/runs.ts';
+import type { TaskQueues } from '../../domain/action/contract.ts';
 import type { ActionDurations } from '../../domain/action/durations.ts';
 import { defaultPolicies } from '../../schema/cedar/texts.ts';
 import type { ControlChange, Role } from '../../schema/control.ts';
@@ -71,7 +72,10 @@ export interface TestRuns {
   /** Starts workers in this process. */
   work(changes?: WorkChanges): Promise<RunningWorkers>;
   /** Opens a run of the agent. */
-  run(changes?: Partial<Parameters<typeof openRun>[1]>): Promise<{ runId: RunId; correlationId: string }>;
+  run(
+    changes?: Partial<Parameters<typeof openRun>[1]>,
+    services?: Services,
+  ): Promise<{ runId: RunId; correlationId: string }>;
   /** Entries of one action, with their payload. */
   entries(action: EventId): Promise<IndexedEvent[]>;
   /** Entries with their payload, by any filter of the index. */
@@ -86,6 +90,8 @@ export interface WorkChanges {
   readonly instance?: (usual: ActionInstance) => ActionInstance;
   readonly workflowsPath?: string;
   readonly activities?: object;
+  readonly taskQueues?: TaskQueues;
+  readonly only?: keyof TaskQueues;
 }
 
 /** One bundle for all tests of a file. */
@@ -186,7 +192,7 @@ export const openTestRuns = async (
       const caller: Caller = { instance, principal: principal as PrincipalId, kind, role, token: principal };
       return { caller, services, instance: opened };
     },
-    async work({ instance: changed, workflowsPath, activities } = {}) {
+    async work({ instance: changed, workflowsPath, activities, taskQueues: queues = taskQueues, only } = {}) {
       const usual = actionInstance({ trail, instance, keys, reader: database.clients.reader });
       const own = changed ? changed(usual) : usual;
       const workers = await startWorkers({
@@ -205,13 +211,15 @@ export const openTestRuns = async (
           if (process.env['TEST_VERBOSE']) console.error(`${activity}:`, error);
         },
         graceMs: 1000,
-        taskQueues,
+        taskQueues: queues,
+        ...(only && { only }),
         ...(workflowsPath ? { workflowsPath } : { bundle }),
       });
       running.push(workers);
       return workers;
     },
-    run: (changes = {}) => openRun(test.as(agent), { purpose: 'testing', onBehalfOf: user, ...changes }),
+    run: (changes = {}, own = services) =>
+      openRun({ ...test.as(agent), services: own }, { purpose: 'testing', onBehalfOf: user, ...changes }),
     async find(filter) {
       await trail.reader.fresh(30_000);
       return trail.reader.withParts(await trail.reader.find(filter, { limit: 10_000 }), seeAll);
