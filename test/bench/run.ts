@@ -85,6 +85,12 @@ function exposeGarbageCollection(): void {
   (globalThis as { gc?: unknown }).gc = runInNewContext('gc');
 }
 
+async function writeResults(out: string, results: Results): Promise<void> {
+  await mkdir(out, { recursive: true });
+  await writeFile(join(out, 'latest.json'), `${JSON.stringify(results, undefined, 2)}\n`);
+  await writeFile(join(out, 'latest.svg'), renderChart(results));
+}
+
 async function runBenchmarks({ extent, chosen, out }: Asked): Promise<void> {
   exposeGarbageCollection();
   const started = new Date();
@@ -108,23 +114,21 @@ async function runBenchmarks({ extent, chosen, out }: Asked): Promise<void> {
         console.error(`${name} failed:`, error);
         failed.push(name);
       }
+      const durationSeconds = Math.round((Date.now() - started.getTime()) / 1000);
+      const results: Results = {
+        startedAt: started.toISOString(),
+        durationSeconds,
+        extent,
+        facts,
+        benchmarks: reports,
+        failed,
+      };
+      // After each, so that a run that is stopped leaves what it had.
+      if (out !== undefined) await writeResults(out, results);
     }
-    const durationSeconds = Math.round((Date.now() - started.getTime()) / 1000);
-    const results: Results = {
-      startedAt: started.toISOString(),
-      durationSeconds,
-      extent,
-      facts,
-      benchmarks: reports,
-      failed,
-    };
     console.log(renderTable(reports));
+    if (out !== undefined) console.log(`\nwritten to ${out}`);
     if (failed.length > 0) process.exitCode = 1;
-    if (out === undefined) return;
-    await mkdir(out, { recursive: true });
-    await writeFile(join(out, 'latest.json'), `${JSON.stringify(results, undefined, 2)}\n`);
-    await writeFile(join(out, 'latest.svg'), renderChart(results));
-    console.log(`\nwritten to ${out}`);
   } finally {
     process.off('SIGINT', stop).off('SIGTERM', stop);
     await environment.close();
