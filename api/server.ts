@@ -14,7 +14,7 @@ import { readiness } from './doors/health.ts';
 import { isLogOf, notThere, parseLogPath, serveLog } from './doors/logDoor.ts';
 import { toApiError } from './errorMapping.ts';
 import { ApiError } from './errors.ts';
-import { readBody } from './http/body.ts';
+import { drain, readBody } from './http/body.ts';
 import { createGraphQLDoor } from './http/graphqlDoor.ts';
 import { newRequestId, openContext, type Shared } from './http/request.ts';
 import { securityHeaders, send, sendError, sendJson } from './http/respond.ts';
@@ -128,9 +128,8 @@ export const createApi = (options: ApiOptions): Api => {
       const refused = toApiError(error);
       metrics.errors.inc({ code: refused.code });
       if (refused.code === 'INTERNAL') log({ level: 'error', message: 'a defect', requestId, ...placeOf(error) });
-      // The rest of a body that was refused is not read: the connection can't be used again.
-      if (!request.complete) response.setHeader('Connection', 'close');
       sendError(response, refused);
+      if (!request.complete) drain(request);
     }
   };
 
