@@ -16,6 +16,7 @@ import type { Action, ActorKind } from '../../schema/taxonomy.ts';
 import { stageCredential } from '../../store/connector-credentials.ts';
 import { openIdentities } from '../../store/identities.ts';
 import { policyDigest } from '../../store/policies.ts';
+import type { TemporalKeys } from '../../stack/temporal/codec.ts';
 import { createTemporalClient } from '../../stack/temporal/client.ts';
 import { actionInstance, temporalKeys } from '../../stack/temporal/instances.ts';
 import { createToolCatalogue } from '../../stack/temporal/toolCatalogue.ts';
@@ -101,6 +102,7 @@ export const openTestRuns = async (
   options: {
     durations?: Partial<ActionDurations>;
     admissionsPerHistory?: number;
+    payloadKeys?: TemporalKeys;
   } = {},
 ): Promise<TestRuns> => {
   bundling ??= bundleWorkflows();
@@ -157,7 +159,7 @@ export const openTestRuns = async (
   await configureConnector();
 
   const temporalAddress = { address: inject('temporalAddress'), namespace: testNamespace };
-  const payloadKeys = temporalKeys(database.clients.appender, keys);
+  const payloadKeys = options.payloadKeys ?? temporalKeys(database.clients.appender, keys);
   const temporal = createTemporalClient(temporalAddress, payloadKeys);
   const unreachable = createTemporalClient({ address: '127.0.0.1:1', namespace: testNamespace }, payloadKeys);
   const id = randomBytes(4).toString('hex');
