@@ -36,6 +36,12 @@ const saved = (): [string, Saved][] =>
     .filter((name) => name.endsWith('.json'))
     .map((name) => [name, JSON.parse(readFileSync(join(folder, name), 'utf8')) as Saved]);
 
+/** Workers and their queues are named after the machine that they ran on. */
+const withoutMachine = (key: string, value: unknown): unknown =>
+  typeof value === 'string' && /^(identity|name|normalName)$/.test(key)
+    ? value.replaceAll(hostname(), 'machine')
+    : value;
+
 const writeHistories = async (): Promise<void> => {
   const test = await openTestRuns({ admissionsPerHistory: 4, payloadKeys: keys });
   const { instance } = test.control;
@@ -50,9 +56,10 @@ const writeHistories = async (): Promise<void> => {
     const histories = await historiesOf(test.temporal, [workflowId]);
     for (const [position, history] of histories.entries()) {
       const file = histories.length === 1 ? name : `${name}-${position + 1}`;
-      // Workers and queues are named after the machine that they ran on.
-      const text = historyToJSON(history).replaceAll(hostname(), 'machine');
-      const content: Saved = { workflowId, history: JSON.parse(text) as Saved['history'] };
+      const content: Saved = {
+        workflowId,
+        history: JSON.parse(historyToJSON(history), withoutMachine) as Saved['history'],
+      };
       writeFileSync(join(folder, `${file}.json`), `${JSON.stringify(content)}\n`);
     }
   };
