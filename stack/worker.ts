@@ -21,7 +21,7 @@ import { TailRunner } from '../trail/tails/runner.ts';
 import { createTileTail } from '../trail/tails/tile-tail.ts';
 import { openTrail, type Trail } from '../trail/trail.ts';
 import { ConfigError, dutyUris, loadConfig, processDuties, requireServers, type Config } from './config.ts';
-import { actionInstance, temporalKeys } from './temporal/instances.ts';
+import { actionInstance, temporalKeys, UnknownInstance } from './temporal/instances.ts';
 import { bundleWorkflows, startWorkers, type RunningWorkers } from './temporal/workers.ts';
 
 const serverSelectionMs = 5000;
@@ -53,6 +53,11 @@ export const startWorker = async (config: Config, log: Log = logToStderr): Promi
   const instances = new Opened(async (instance) =>
     actionInstance({ instance, trail: await trails.get(instance), keys, reader: clients.reader }),
   );
+  const payloadKeys = temporalKeys(
+    clients.appender,
+    keys,
+    async (instance) => (await findInstance(clients.reader, instance)) !== undefined,
+  );
   const stopping = new AbortController();
 
   const tails = followLogs(clients, keys, trails, stopping.signal, log);
@@ -61,7 +66,7 @@ export const startWorker = async (config: Config, log: Log = logToStderr): Promi
       startWorkers({
         address: temporalAddress,
         namespace: config.temporal.namespace,
-        keys: temporalKeys(clients.appender, keys),
+        keys: payloadKeys,
         activities: createActivities({
           open: (instance) => instances.get(instance),
           tools: { toolNamed, connectorOf },
@@ -120,14 +125,9 @@ const openInstanceTrail = async (
   { horizonMs }: Config,
 ): Promise<Trail> => {
   const record = await findInstance(clients.reader, instance);
-  if (!record) throw new UnknownInstance();
+  if (!record) throw new UnknownInstance('there is no instance of this name');
   return openTrail(instance, record.origin, { clients, keys, writer: { horizonMs } });
 };
-
-class UnknownInstance extends Error {
-  override readonly name = 'UnknownInstance';
-  readonly code = 'NOT_FOUND';
-}
 
 /** Runs the tails over the logs of all instances, new ones too. Resolves when they have ended. */
 const followLogs = async (

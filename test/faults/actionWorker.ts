@@ -89,7 +89,7 @@ const run = async (setup: ActionWorkerSetup): Promise<void> => {
   const tools = new Map(notebook.tools.map((tool) => [tool.name, stopping(tool)]));
   await startWorkers({
     ...setup.temporal,
-    keys: temporalKeys(clients.appender, keys),
+    keys: temporalKeys(clients.appender, keys, (name) => Promise.resolve(name === instance)),
     activities: createActivities({
       open: () => Promise.resolve(own),
       tools: { toolNamed: (name) => tools.get(name), connectorOf: () => notebook },

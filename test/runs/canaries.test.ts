@@ -66,7 +66,7 @@ describe("Temporal's histories", () => {
     // The run continued as new twice.
     expect(histories).toHaveLength(actions.length + 3);
     const { database, keys } = test.control;
-    const codec = createCodec(temporalKeys(database.clients.appender, keys));
+    const codec = createCodec(temporalKeys(database.clients.appender, keys, () => Promise.resolve(true)));
     const texts = await Promise.all(histories.map((history) => opened(history, codec, workflowIds())));
     for (const [position, history] of histories.entries()) {
       expect(payloadsIn(history).length).toBeGreaterThan(2);
@@ -78,7 +78,7 @@ describe("Temporal's histories", () => {
 
   it('hold no content: not where they are plain, and not where they are decoded', async () => {
     const { database, keys } = test.control;
-    const codec = createCodec(temporalKeys(database.clients.appender, keys));
+    const codec = createCodec(temporalKeys(database.clients.appender, keys, () => Promise.resolve(true)));
     for (const history of await fetched()) {
       expect(plainText(history)).not.toMatch(/canary/i);
       expect(await opened(history, codec, workflowIds())).not.toMatch(/canary/i);

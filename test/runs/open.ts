@@ -159,7 +159,8 @@ export const openTestRuns = async (
   await configureConnector();
 
   const temporalAddress = { address: inject('temporalAddress'), namespace: testNamespace };
-  const payloadKeys = options.payloadKeys ?? temporalKeys(database.clients.appender, keys);
+  const isOwn = (name: string) => Promise.resolve(name === instance);
+  const payloadKeys = options.payloadKeys ?? temporalKeys(database.clients.appender, keys, isOwn);
   const temporal = createTemporalClient(temporalAddress, payloadKeys);
   const unreachable = createTemporalClient({ address: '127.0.0.1:1', namespace: testNamespace }, payloadKeys);
   const id = randomBytes(4).toString('hex');
