@@ -12,62 +12,56 @@ export const isControlEntry = (entry: Pick<Entry, 'action' | 'provenance'>): boo
 /** Entry without what the log alone gives: format version. */
 export type EntryDraft = Omit<Entry, 'v'>;
 
-/** The order of keys in an entry. Readers must not rely on it; writers keep it so that entries look alike. */
-const keyOrder = [
-  'v',
-  'id',
-  'instance',
-  'correlationId',
-  'spanId',
-  'parentSpanId',
-  'causedBy',
-  'runId',
-  'sessionId',
-  'emitter',
-  'eventTime',
-  'eventTimeOriginal',
-  'receivedTime',
-  'provenance',
-  'flags',
-  'actor',
-  'onBehalfOf',
-  'delegation',
-  'action',
-  'phase',
-  'outcome',
-  'attempt',
-  'system',
-  'endpoint',
-  'resource',
-  'channel',
-  'fields',
-  'count',
-  'batch',
-  'error',
-  'retentionClass',
-  'purpose',
-  'authorization',
-  'basis',
-  'credential',
-  'runbook',
-  'versions',
-  'control',
-  'parametersDigest',
-  'subjects',
-  'parts',
-] as const satisfies readonly (keyof Entry)[];
-type Missing = Exclude<keyof Entry, (typeof keyOrder)[number]>;
-// Fails to compile when the event model gains a field that is not written.
-const everyKeyIsWritten: Missing extends never ? true : Missing = true;
-void everyKeyIsWritten;
-
+/**
+ * The bytes of an entry. The order of keys is the same in all of them, so that entries look alike; readers must not rely
+ * on it. One literal: taking the keys one by one from a list took twice the time.
+ */
 export const entryBytes = (draft: EntryDraft): Buffer => {
-  const source: Partial<Record<keyof Entry, unknown>> = draft;
-  const ordered: Record<string, unknown> = { v: entryVersion };
-  for (const key of keyOrder) {
-    const value = source[key];
-    if (value !== undefined) ordered[key] = value;
-  }
+  const s: Partial<Record<keyof Entry, unknown>> = draft;
+  const ordered = {
+    v: entryVersion,
+    id: s.id,
+    instance: s.instance,
+    correlationId: s.correlationId,
+    spanId: s.spanId,
+    parentSpanId: s.parentSpanId,
+    causedBy: s.causedBy,
+    runId: s.runId,
+    sessionId: s.sessionId,
+    emitter: s.emitter,
+    eventTime: s.eventTime,
+    eventTimeOriginal: s.eventTimeOriginal,
+    receivedTime: s.receivedTime,
+    provenance: s.provenance,
+    flags: s.flags,
+    actor: s.actor,
+    onBehalfOf: s.onBehalfOf,
+    delegation: s.delegation,
+    action: s.action,
+    phase: s.phase,
+    outcome: s.outcome,
+    attempt: s.attempt,
+    system: s.system,
+    endpoint: s.endpoint,
+    resource: s.resource,
+    channel: s.channel,
+    fields: s.fields,
+    count: s.count,
+    batch: s.batch,
+    error: s.error,
+    retentionClass: s.retentionClass,
+    purpose: s.purpose,
+    authorization: s.authorization,
+    basis: s.basis,
+    credential: s.credential,
+    runbook: s.runbook,
+    versions: s.versions,
+    control: s.control,
+    parametersDigest: s.parametersDigest,
+    subjects: s.subjects,
+    parts: s.parts,
+    // Fails to compile when the event model gains a field that is not written.
+  } satisfies Record<keyof Entry, unknown>;
   return Buffer.from(JSON.stringify(ordered), 'utf8');
 };
 

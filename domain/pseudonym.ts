@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, createSecretKey } from 'node:crypto';
 import type { System } from '../schema/taxonomy.ts';
 
 /**
@@ -6,7 +6,7 @@ import type { System } from '../schema/taxonomy.ts';
  * The same id under the same secret has the same pseudonym, so entries can be joined without knowing the id.
  */
 export const pseudonym = (secret: Uint8Array, system: System, kind: string, id: string): string =>
-  createHmac('sha256', secret).update(`${system}\0${kind}\0${id}`).digest('hex').slice(0, 32);
+  createHmac('sha256', createSecretKey(secret)).update(`${system}\0${kind}\0${id}`).digest('hex').slice(0, 32);
 
 /** The one form in which an entry names a thing in any system. */
 export const resourceUrn = (system: System, kind: string, hex: string): string =>

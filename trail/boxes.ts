@@ -4,7 +4,7 @@
  * version, instance, key and event ids; its `_id` is the SHA-256 of its ciphertext, so that a crashed or beaten
  * writer's box stands in nobody's way.
  */
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash, createSecretKey, randomBytes } from 'node:crypto';
 import { Binary } from 'mongodb';
 import type { EventId, InstanceId } from '../schema/ids.ts';
 import { TrailError } from './errors.ts';
@@ -69,7 +69,7 @@ export const sealBox = (
   }
   const events = Buffer.concat(ids);
   const salt = randomBytes(32);
-  const cipher = createCipheriv('aes-256-gcm', deriveBoxKey(dataKey, salt), nonce);
+  const cipher = createCipheriv('aes-256-gcm', createSecretKey(deriveBoxKey(dataKey, salt)), nonce);
   cipher.setAAD(additionalData(instance, key, events));
   const ciphertext = Buffer.concat([cipher.update(Buffer.concat(frames)), cipher.final(), cipher.getAuthTag()]);
   return {
@@ -104,7 +104,7 @@ export const partKey = (event: string, position: number): string => `${event}/${
 /** Parts of a box by `partKey`. Throws LOG_INCONSISTENT where the box is not what was written. */
 export const openBox = (instance: InstanceId, dataKey: Uint8Array, box: BoxDocument): Map<string, OpenedPart> => {
   const ciphertext = box.ciphertext.buffer;
-  const decipher = createDecipheriv('aes-256-gcm', deriveBoxKey(dataKey, box.salt.buffer), nonce);
+  const decipher = createDecipheriv('aes-256-gcm', createSecretKey(deriveBoxKey(dataKey, box.salt.buffer)), nonce);
   decipher.setAAD(additionalData(instance, box.key, box.events.buffer));
   decipher.setAuthTag(ciphertext.subarray(-16));
   let plaintext: Buffer;

@@ -2,7 +2,7 @@
  * Data subjects by the ids they have elsewhere. The map is keyed: HMAC(look-up secret, system, kind, original id) to
  * the encrypted subject id, so that its rows say nothing to whoever holds no key.
  */
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, createSecretKey, hkdfSync, randomBytes } from 'node:crypto';
 import { Binary, type Collection, type MongoClient } from 'mongodb';
 import type { SubjectRef } from '../schema/event.ts';
 import type { InstanceId, SubjectId } from '../schema/ids.ts';
@@ -104,7 +104,9 @@ export class Subjects {
   }
 
   #rowId(mac: Buffer, reference: { system: string; kind: string; id: string }): string {
-    const digest = createHmac('sha256', mac).update(`${reference.system}\0${reference.kind}\0${reference.id}`);
+    const digest = createHmac('sha256', createSecretKey(mac)).update(
+      `${reference.system}\0${reference.kind}\0${reference.id}`,
+    );
     return `${this.#instance}/${digest.digest('hex')}`;
   }
 
@@ -121,12 +123,14 @@ export class Subjects {
 
 const seal = (key: Buffer, subject: SubjectId, row: string): Buffer => {
   const nonce = randomBytes(12);
-  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(row));
+  const cipher = createCipheriv('aes-256-gcm', createSecretKey(key), nonce).setAAD(Buffer.from(row));
   return Buffer.concat([nonce, cipher.update(subject), cipher.final(), cipher.getAuthTag()]);
 };
 
 const open = (key: Buffer, sealed: Uint8Array, row: string): SubjectId => {
-  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, 12)).setAAD(Buffer.from(row));
+  const decipher = createDecipheriv('aes-256-gcm', createSecretKey(key), sealed.subarray(0, 12)).setAAD(
+    Buffer.from(row),
+  );
   decipher.setAuthTag(sealed.subarray(-16));
   return Buffer.concat([decipher.update(sealed.subarray(12, -16)), decipher.final()]).toString() as SubjectId;
 };

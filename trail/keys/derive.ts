@@ -1,5 +1,5 @@
 /** Key derivation (HKDF-SHA256, RFC 5869). The info strings are part of the format: changing one needs a new version. */
-import { hkdfSync } from 'node:crypto';
+import { createSecretKey, hkdfSync } from 'node:crypto';
 import type { InstanceId, SubjectId } from '../../schema/ids.ts';
 import type { RetentionClass } from '../../schema/taxonomy.ts';
 
@@ -25,7 +25,7 @@ export const deriveDataKey = (
   Buffer.from(
     hkdfSync(
       'sha256',
-      subjectClass ? Buffer.concat([classMonth, subjectClass]) : classMonth,
+      createSecretKey(subjectClass ? Buffer.concat([classMonth, subjectClass]) : classMonth),
       Buffer.alloc(0),
       `trailkeeper/data/v1/${instance}/${dataKeyId(name)}`,
       32,
@@ -34,4 +34,4 @@ export const deriveDataKey = (
 
 /** One key a box: the salt is random, so no key is used twice and a constant nonce is safe. */
 export const deriveBoxKey = (dataKey: Uint8Array, salt: Uint8Array): Buffer =>
-  Buffer.from(hkdfSync('sha256', dataKey, salt, 'trailkeeper/box/v1', 32));
+  Buffer.from(hkdfSync('sha256', createSecretKey(dataKey), salt, 'trailkeeper/box/v1', 32));
