@@ -212,6 +212,7 @@ class GuardedAction {
         step,
         attempt,
         outcome: outcome.entry,
+        ...(outcome.index !== undefined && { outcomeIndex: outcome.index }),
         slot,
         last,
         durations,

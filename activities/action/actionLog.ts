@@ -18,6 +18,12 @@ import { FinalFailure } from '../failures.ts';
  */
 export type Placing = 'ours' | 'standing' | 'stale';
 
+export interface Placed {
+  readonly placing: Placing;
+  /** In the log, where it is ours. */
+  readonly index?: number;
+}
+
 const retryMsMin = 100;
 const retryMsMax = 2000;
 const indexWaitMs = 5000;
@@ -33,14 +39,18 @@ export class ActionLog {
   }
 
   /**
-   * Appends, one placing an event. While the fate of any is not known, the same bytes are sent again: so an execution
+   * Appends, one answer an event. While the fate of any is not known, the same bytes are sent again: so an execution
    * never mistakes its own entry for another's. Throws FinalFailure ACTION_ALREADY_RUN where the action's numbers are
    * taken by entries of other ids.
    */
-  async append(events: readonly EventInput[], conditions: { ifControlEpoch?: number } = {}): Promise<Placing[]> {
+  async append(events: readonly EventInput[], conditions: { ifControlEpoch?: number } = {}): Promise<Placed[]> {
     const checked = events.map((event) => platformEvent.parse(event));
     const results = await this.#persist(() => this.#trail.writer.append(checked, 'platform', conditions));
-    return results.map((result) => (result.status === 'refused' ? placingOf(result.refusal.code) : 'ours'));
+    return results.map((result) =>
+      result.status === 'refused'
+        ? { placing: placingOf(result.refusal.code) }
+        : { placing: 'ours', index: result.receipt.index },
+    );
   }
 
   /** The entry of this id, where the index holds it. Everything acknowledged before is looked through. */

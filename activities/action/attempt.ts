@@ -40,7 +40,7 @@ const doubtAfterRefusal = async (
   const { entry: intent } = await loadIntentEntry(instance, input);
   const attempt = await log.standing(input.slot.id);
   const sequence = input.slot.sequence + 1 + (attempt.entry.count ?? 0);
-  const [placing] = await log.append([
+  const [placed] = await log.append([
     entryOf(intent, new Date(deps.nowMs()).toISOString(), {
       id: input.outcomeId,
       sequence,
@@ -54,7 +54,7 @@ const doubtAfterRefusal = async (
       error: { code: 'TIMEOUT' },
     }),
   ]);
-  const { entry } = placing === 'ours' ? { entry: undefined } : await log.standing(input.outcomeId);
+  const { entry } = placed?.placing === 'ours' ? { entry: undefined } : await log.standing(input.outcomeId);
   const outcome = (entry?.outcome ?? 'unknown') as 'unknown';
   const succeeded = entry?.outcome === 'success' ? Math.max(1, entry.count ?? 1) : 0;
   return {

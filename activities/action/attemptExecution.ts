@@ -19,7 +19,7 @@ import { TrailError } from '../../trail/errors.ts';
 import type { IndexedEvent } from '../../trail/reader.ts';
 import { ConnectorError, type CallContext, type Json, type Step } from '../connectors/connector.ts';
 import { FinalFailure } from '../failures.ts';
-import type { ActionLog, Placing } from './actionLog.ts';
+import type { ActionLog, Placed } from './actionLog.ts';
 import { afterAttempt, attemptGroup, permitId } from './attemptEntries.ts';
 import { callContext } from './callContext.ts';
 import type { ActionDeps, ActionInstance } from './deps.ts';
@@ -76,7 +76,8 @@ export class AttemptExecution {
     }
     const claimedAt = performance.now();
     const group = attemptGroup(this.#prepared, this.#step, this.#input, this.#now(), before, spanId);
-    const placings = await this.#log.append(group, { ifControlEpoch: this.#input.controlEpoch });
+    const placed = await this.#log.append(group, { ifControlEpoch: this.#input.controlEpoch });
+    const placings = placed.map(({ placing }) => placing);
     if (placings.every((placing) => placing === 'stale')) return { kind: 'stale' };
     if (placings.includes('stale')) return this.#abandon(group, spanId);
     if (placings.at(-1) !== 'ours') return this.recover();
@@ -115,8 +116,8 @@ export class AttemptExecution {
 
   /** Part of the attempt was written before control state changed: the rest is written, and the call not made. */
   async #abandon(group: readonly EventInput[], span: SpanId): Promise<AttemptResult> {
-    const placings = await this.#log.append(group);
-    if (placings.at(-1) !== 'ours') return this.recover();
+    const placed = await this.#log.append(group);
+    if (placed.at(-1)?.placing !== 'ours') return this.recover();
     return this.#end({ kind: 'failed', outcome: 'retry' }, span);
   }
 
@@ -186,14 +187,14 @@ export class AttemptExecution {
       this.#now(),
       end,
     );
-    const [placing] = await this.#record(events);
-    if (placing === 'ours') return recorded;
+    const [placed] = await this.#record(events);
+    if (placed?.placing === 'ours') return { ...recorded, index: placed.index! };
     await this.#log.standing(outcomeId);
     return this.#standingOutcome(await this.#log.ofEmitter(actionEmitter(this.#prepared.intent.entry.id)));
   }
 
   /** What happened is recorded in any case, if need be without what the vendor said of it. */
-  async #record(events: readonly EventInput[]): Promise<Placing[]> {
+  async #record(events: readonly EventInput[]): Promise<Placed[]> {
     try {
       return await this.#log.append(events);
     } catch (error) {

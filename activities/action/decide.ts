@@ -9,7 +9,7 @@ import type { AccessPrincipal } from '../../domain/access/request.ts';
 import type { DecideInput, DecideResult } from '../../domain/action/contract.ts';
 import type { Authorization, Entry, EventInput } from '../../schema/event.ts';
 import type { EventId } from '../../schema/ids.ts';
-import { ActionLog } from './actionLog.ts';
+import { ActionLog, type Placed } from './actionLog.ts';
 import type { ActionDeps, ActionInstance } from './deps.ts';
 import { entryOf, platformActor, recordedFields, spanOf } from './entries.ts';
 import { prepare, type Prepared } from './prepare.ts';
@@ -31,8 +31,9 @@ export const createDecide =
     for (let round = 1; ; round += 1) {
       const decisions = await ask(deps, instance, prepared, input);
       const events = decisions.map((decision) => decisionEntry(deps, prepared.intent.entry, decision, input));
-      const placings = await log.append(events, { ifControlEpoch: epochOf(decisions) });
-      if (!placings.includes('stale')) return summary(await taken(log, events, placings), prepared, input);
+      const placed = await log.append(events, { ifControlEpoch: epochOf(decisions) });
+      if (placed.every(({ placing }) => placing !== 'stale'))
+        return summary(await taken(log, events, placed), prepared, input);
       if (round === roundsMax) throw new StaleDecision();
       await delay(roundMs, undefined, { signal });
     }
@@ -131,11 +132,12 @@ interface Taken {
 }
 
 /** What stands in the log under the slots: our decisions, or those of an execution that was first. */
-const taken = (log: ActionLog, events: readonly EventInput[], placings: readonly string[]): Promise<Taken[]> =>
+const taken = (log: ActionLog, events: readonly EventInput[], placed: readonly Placed[]): Promise<Taken[]> =>
   Promise.all(
     events.map(async ({ id, authorization }, position) => ({
       id,
-      authorization: placings[position] === 'ours' ? authorization! : (await log.standing(id)).entry.authorization!,
+      authorization:
+        placed[position]?.placing === 'ours' ? authorization! : (await log.standing(id)).entry.authorization!,
     })),
   );
 

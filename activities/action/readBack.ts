@@ -33,8 +33,9 @@ export const createReadBack =
     const seen = standing ? undefined : await look(deps, log, prepared, step, input);
     if (seen === 'again') return { kind: 'again' };
     const events = seen ? verifiedEntries(prepared, step, input, seen, new Date(deps.nowMs()).toISOString()) : [];
-    const [placing] = events.length > 0 ? await log.append(events) : [];
-    const recorded = placing === 'ours' ? events[0]!.outcome : (await log.standing(input.slot.id)).entry.outcome;
+    const [placed] = events.length > 0 ? await log.append(events) : [];
+    const recorded =
+      placed?.placing === 'ours' ? events[0]!.outcome : (await log.standing(input.slot.id)).entry.outcome;
     return { kind: 'recorded', outcome: recorded as 'success' | 'failure' | 'unknown', sequence: after };
   };
 
@@ -46,7 +47,9 @@ const look = async (
   input: ReadBackInput,
 ): Promise<Seen | 'again'> => {
   const instance = await deps.open(input.instance);
-  const outcome = await log.standing(input.outcome);
+  const known = input.outcomeIndex === undefined ? undefined : await instance.trail.reader.at(input.outcomeIndex);
+  // By its place it is there at once; by its id only when the index has come so far.
+  const outcome = known?.entry.id === input.outcome ? known : await log.standing(input.outcome);
   const entries = memberCount(step.items) === 0 ? [outcome] : await log.ofEmitter(actionEmitter(input.intent));
   const result = await resultOf(instance, entries, input.outcome, step);
   if (result === 'erased') return { kind: 'unread', code: 'CONTENT_ERASED' };

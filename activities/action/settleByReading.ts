@@ -60,8 +60,10 @@ export const createSettleByReading =
       end,
       input.unknown,
     );
-    const [placing] = await log.append(events);
-    return placing === 'ours' ? recorded : fromLog((await log.standing(input.slot.id)).entry);
+    const [placed] = await log.append(events);
+    return placed?.placing === 'ours'
+      ? { ...recorded, index: placed.index! }
+      : fromLog((await log.standing(input.slot.id)).entry);
   };
 
 /** `not-applied` is final: a call whose result was unknown is never made again. */

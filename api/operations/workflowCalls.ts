@@ -1,11 +1,20 @@
 /** Asks Temporal for something, and says in the API's words where that fails. */
-import { ServiceError, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError } from '@temporalio/client';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  ServiceError,
+  type Client,
+  WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+} from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { ApiError, isApiErrorCode } from '../errors.ts';
 import type { OperationContext } from '../context.ts';
 
-/** How long a workflow may take to answer; longer where no worker runs. */
-const answerMs = 8000;
+/** How long a workflow may take to answer where Temporal is there; longer than a worker under load needs. */
+const answerMs = 25_000;
+/** After each such time without an answer, Temporal is asked whether it is there at all. */
+const patienceMs = 3000;
+const presenceMs = 2000;
 
 /** A workflow's refusal of an update, by the code that its validator threw. */
 export class WorkflowRefusal extends Error {
@@ -34,8 +43,12 @@ export const askWorkflow = async <T>(
   ask: () => Promise<T>,
   waitMs = answerMs,
 ): Promise<T> => {
+  const { connection } = services.temporal;
+  const over = new AbortController();
+  const answer = connection.withAbortSignal(over.signal, () => connection.withDeadline(Date.now() + waitMs, ask));
+  answer.catch(() => undefined);
   try {
-    return await services.temporal.connection.withDeadline(Date.now() + waitMs, ask);
+    return await Promise.race([answer, absence(services.temporal, over.signal)]);
   } catch (error) {
     if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure)
       throw new WorkflowRefusal(error.cause.type ?? 'INTERNAL', { cause: error });
@@ -44,6 +57,20 @@ export const askWorkflow = async <T>(
         cause: error,
       });
     throw error;
+  } finally {
+    over.abort();
+  }
+};
+
+/** Never resolves; rejects as soon as Temporal does not answer for itself. */
+const absence = async ({ connection }: Client, signal: AbortSignal): Promise<never> => {
+  for (;;) {
+    await delay(patienceMs, undefined, { signal });
+    try {
+      await connection.withDeadline(Date.now() + presenceMs, () => connection.workflowService.getSystemInfo({}));
+    } catch (cause) {
+      throw new ServiceError('Temporal does not answer', { cause: cause as Error });
+    }
   }
 };
 

@@ -137,6 +137,8 @@ export interface RecordedOutcome {
   readonly outcome: Exclude<Outcome, 'pending'>;
   readonly code?: ErrorCode;
   readonly entry: EventId;
+  /** Log index of `entry`, where this execution wrote it. */
+  readonly index?: number;
   readonly objects: { readonly succeeded: number; readonly failed: number };
   readonly retryAfterMs?: number;
   /** How long after the call a look at the target is certain; -1 where nothing but a person can tell. */
@@ -165,6 +167,7 @@ export interface ReadBackInput extends ActionReference {
   readonly attempt: EventId;
   /** The entry that says what the call did. */
   readonly outcome: EventId;
+  readonly outcomeIndex?: number;
   readonly slot: EntrySlot;
   /** True for the last try: what can't be read then is recorded as not verified. */
   readonly last: boolean;

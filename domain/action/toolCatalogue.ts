@@ -2,7 +2,6 @@
  * What those who accept an action know of the tools without being able to carry one out. The connectors themselves are
  * activities; the processes build a catalogue from them (stack/temporal/toolCatalogue.ts).
  */
-import type { ControlChange } from '../../schema/control.ts';
 import type { SubjectRef } from '../../schema/event.ts';
 import type { Action, ChannelKind, System } from '../../schema/taxonomy.ts';
 import type { Mapping } from '../mapping.ts';
@@ -40,5 +39,3 @@ export const mappingReference = (reference: string): { name: string; version: st
   const at = reference.lastIndexOf('@');
   return at < 1 ? undefined : { name: reference.slice(0, at), version: reference.slice(at + 1) };
 };
-
-export type VersionPublication = Extract<ControlChange, { change: 'version.publish' }>;

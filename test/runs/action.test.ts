@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { v7 as uuidv7 } from 'uuid';
 import { action, performAction, type PerformActionInput } from '../../api/operations/actions.ts';
+import type { EventInput } from '../../schema/event.ts';
 import type { EventId, RunId } from '../../schema/ids.ts';
 import type { JsonObject } from '../../schema/json.ts';
+import { TrailError } from '../../trail/errors.ts';
 import type { IndexedEvent } from '../../trail/reader.ts';
 import { intercepted, isPhase, once, type Interception } from './intercept.ts';
 import { agent, openTestRuns, user, type TestRuns } from './open.ts';
@@ -27,6 +29,7 @@ describe('a guarded action', () => {
         intercepted(usual, {
           before: async (events) => interception.before?.(events),
           after: async (events, results) => interception.after?.(events, results),
+          parameters: () => interception.parameters?.(),
         }),
     });
     ({ runId } = await test.run());
@@ -300,6 +303,39 @@ describe('a guarded action', () => {
     const view = await perform('writeNote', { note: 'unconfigured', text: 'x' });
     expect(view).toMatchObject({ state: 'FAILED', outcome: 'failure', error: 'NOT_CONFIGURED', attempts: 0 });
     await test.configureConnector();
+  });
+
+  it('ends where its parameters were erased, or are not those that were asked for', async () => {
+    interception = { parameters: () => ({ state: 'erased' }) };
+    const erased = await perform('writeNote', { note: 'erased', text: 'x' });
+    expect(erased).toMatchObject({ state: 'FAILED', error: 'CONTENT_ERASED', attempts: 0 });
+    const other = { tool: 'hubspot.writeNote', params: { note: 'changed', text: 'other' } };
+    interception = { parameters: () => ({ state: 'present', content: other }) };
+    const changed = await perform('writeNote', { note: 'changed', text: 'x' });
+    interception = {};
+    expect(changed).toMatchObject({ state: 'DENIED', error: 'PARAMETERS_CHANGED', attempts: 0 });
+    for (const note of ['erased', 'changed']) expect(effectsOn(note)).toHaveLength(0);
+  });
+
+  it('waits while the trail is away, at whatever step, and is carried out once', async () => {
+    const away = new Map<string, number>();
+    const fail = (events: readonly EventInput[]): void => {
+      const step = `${events[0]?.phase} ${events[0]?.action}`;
+      const times = (away.get(step) ?? 0) + 1;
+      away.set(step, times);
+      if (times <= 2) throw new TrailError('TRAIL_UNAVAILABLE', 'away');
+    };
+    // Before it is written, and after it was: then nobody knows.
+    for (const when of ['before', 'after'] as const) {
+      away.clear();
+      interception = { [when]: (events: readonly EventInput[]) => Promise.resolve(events).then(fail) };
+      const view = await perform('writeNote', { note: `trail away ${when}`, text: 'x' });
+      interception = {};
+      expect(view).toMatchObject({ state: 'SUCCEEDED', attempts: 1 });
+      expect(effectsOn(`trail away ${when}`)).toHaveLength(1);
+      expect(steps(await test.entries(view.id))).toHaveLength(6);
+      expect(away.size).toBe(4);
+    }
   });
 
   it('that is no tool, or does not fit the tool, is refused before anything is recorded', async () => {

@@ -233,7 +233,6 @@ export const openTestRuns = async (
     async close() {
       await Promise.allSettled(running.map((workers) => workers.stop()));
       await temporal.connection.close();
-      await unreachable.connection.close();
       await runner.stop();
       await vendor.close();
       await control.close();
