@@ -9,6 +9,7 @@ export default defineConfig({
     // The machine may be shared and slow: a time-out here means "hangs", never "is slow".
     testTimeout: 180_000,
     hookTimeout: 300_000,
-    maxWorkers: 2,
+    // One file at a time: MongoDB has one fail point for everybody, and two cores are soon full.
+    fileParallelism: false,
   },
 });

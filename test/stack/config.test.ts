@@ -30,6 +30,7 @@ describe('the configuration', () => {
   it('is complete by default', () => {
     expect(load()).toEqual({
       publicUrl: 'http://127.0.0.1:4580',
+      sandboxPort: 4590,
       api: { host: '127.0.0.1', port: 4580 },
       worker: { host: '127.0.0.1', port: 4581 },
       mongodb: { embeddedPort: 27_117, passwords: {} },

@@ -1,4 +1,5 @@
 /** `npm start` as a newcomer runs it, in a folder and on ports of its own. */
+import { randomInt } from 'node:crypto';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -26,12 +27,17 @@ describe('npm start', { timeout: 900_000 }, () => {
   let folder: string;
   let env: NodeJS.ProcessEnv;
 
-  const freePort = () => claimPort({ kind: 'free' }, 'a test');
-  /** The first of five free ports in a row, as far as can be known. */
-  const sandboxPort = async (): Promise<number> => {
+  /**
+   * The first of nine free ports in a row, below those that the system gives to outgoing connections: one of these could be
+   * taken between our look and the start.
+   */
+  const freePorts = async (): Promise<number> => {
     for (;;) {
-      const first = await freePort();
-      if (first < 65_000) return first;
+      const first = randomInt(20_000, 32_000);
+      const claims = Array.from({ length: 9 }, (_, place) =>
+        claimPort({ kind: 'fixed', port: first + place, setting: '' }, 'a test'),
+      );
+      if ((await Promise.allSettled(claims)).every(({ status }) => status === 'fulfilled')) return first;
     }
   };
 
@@ -57,15 +63,16 @@ describe('npm start', { timeout: 900_000 }, () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'trailkeeper-start-'));
+    const port = await freePorts();
     const { MONGODB_URI: _mongodb, TEMPORAL_ADDRESS: _temporal, ...inherited } = process.env;
     env = {
       ...inherited,
       TRAILKEEPER_DATA_DIR: folder,
-      TRAILKEEPER_MONGODB_PORT: String(await freePort()),
-      TRAILKEEPER_TEMPORAL_PORT: String(await freePort()),
-      TRAILKEEPER_API_PORT: String(await freePort()),
-      TRAILKEEPER_WORKER_PORT: String(await freePort()),
-      TRAILKEEPER_SANDBOX_PORT: String(await sandboxPort()),
+      TRAILKEEPER_MONGODB_PORT: String(port),
+      TRAILKEEPER_TEMPORAL_PORT: String(port + 1),
+      TRAILKEEPER_API_PORT: String(port + 2),
+      TRAILKEEPER_WORKER_PORT: String(port + 3),
+      TRAILKEEPER_SANDBOX_PORT: String(port + 4),
     };
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
