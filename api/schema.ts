@@ -13,6 +13,7 @@ import type { RequestContext } from './requestContext.ts';
 import { runResolvers } from './runs.ts';
 import { scalars } from './scalars.ts';
 import { timelineResolvers } from './timeline.ts';
+import { toolResolvers } from './tools.ts';
 import { trailResolvers } from './trail.ts';
 import { versionResolvers } from './versions.ts';
 
@@ -51,6 +52,7 @@ export const createApiSchema = (): GraphQLSchema => {
       proofResolvers,
       runResolvers,
       approvalResolvers,
+      toolResolvers,
       ingestResolvers,
       accessResolvers,
       versionResolvers,

@@ -12,6 +12,7 @@ export const operations = [
   'recordEvents',
   'handOff',
   'closeRun',
+  'tools',
   // control state
   'publishVersion',
   'suspendInstance',

@@ -9,6 +9,7 @@ import { checkpoint, correlate, disclose, gaps, prove } from './look.ts';
 import { record } from './record.ts';
 import { closeRun, handOff, openRun } from './runs.ts';
 import { timeline } from './timeline.ts';
+import { tools } from './tools.ts';
 import { verify } from './verify.ts';
 
 export const commands: readonly CliCommand[] = [
@@ -22,6 +23,7 @@ export const commands: readonly CliCommand[] = [
   checkpoint,
   prove,
   disclose,
+  tools,
   openRun,
   perform,
   action,

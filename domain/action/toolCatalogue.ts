@@ -3,6 +3,7 @@
  * activities; the processes build a catalogue from them (stack/temporal/toolCatalogue.ts).
  */
 import type { SubjectRef } from '../../schema/event.ts';
+import type { JsonObject } from '../../schema/json.ts';
 import type { Action, ChannelKind, System } from '../../schema/taxonomy.ts';
 import type { Mapping } from '../mapping.ts';
 
@@ -16,6 +17,14 @@ export interface ToolDescription {
   readonly takesMapping: boolean;
 }
 
+/** A tool as it is told to callers. */
+export interface DescribedTool extends ToolDescription {
+  /** What the vendor itself offers against doing a call twice (activities/connectors/connector.ts). */
+  readonly idempotency: 'key' | 'conditional' | 'none';
+  /** JSON Schema (draft 2020-12) of the parameters. Says less than `issues` where a condition spans several of them. */
+  readonly parameters: JsonObject;
+}
+
 /** What an action concerns, as far as its parameters tell. */
 export interface ActionOutline {
   /** Number of objects. */
@@ -27,6 +36,8 @@ export interface ActionOutline {
 }
 
 export interface ToolCatalogue {
+  /** In the order in which the connectors have them. */
+  list(): readonly DescribedTool[];
   find(name: string): ToolDescription | undefined;
   /** Paths and kinds of what is wrong with the parameters; empty where nothing is. Never values. */
   issues(name: string, params: unknown): readonly string[];

@@ -214,6 +214,8 @@ export type Query = {
    * it. `folded` leaves out the objects of bulk actions that are summarised in their parent's `bulk`.
    */
   readonly timeline: Timeline;
+  /** What `performAction` can carry out: every tool that a connector has, whether or not the instance has set it up. */
+  readonly tools: ReadonlyArray<Tool>;
   /**
    * Events of the instance in log order. Filters are joined by "and". Forwards with `first` and `after`, backwards with
    * `last` and `before`. Pages are stable: what is appended meanwhile comes after everything that was there.
@@ -799,6 +801,38 @@ export type TimelineProblem = {
   readonly details: Scalars['JSONObject']['output'];
 };
 
+export type ToolEffect =
+  | 'read'
+  | 'write'
+  /** A write that can't be taken back. */
+  | 'irreversible';
+
+/** What the target itself offers against doing a call twice. */
+export type ToolIdempotency =
+  /** An idempotency key, or an upsert by an external id. */
+  | 'key'
+  /** A precondition that makes the second call fail. */
+  | 'conditional'
+  /** Nothing: tried again only where the target certainly refused it. */
+  | 'none';
+
+export type Tool = {
+  readonly __typename?: 'Tool';
+  /** `<system>.<verb>`, for example `slack.postMessage`. */
+  readonly name: Scalars['String']['output'];
+  readonly system: System;
+  /** What it counts as, for policies and in the record. */
+  readonly action: Scalars['ActionName']['output'];
+  readonly effect: ToolEffect;
+  readonly idempotency: ToolIdempotency;
+  /** Whether its parameters name a published field mapping, `mapping: "name@version"`. */
+  readonly takesMapping: Scalars['Boolean']['output'];
+  /** Template of the call to the target. */
+  readonly endpoint: Scalars['String']['output'];
+  /** JSON Schema (draft 2020-12) of `params`. Conditions across several parameters are not in it; those are still checked. */
+  readonly parameters: Scalars['JSONObject']['output'];
+};
+
 /** Conditions that all must hold. A list holds where one of its members does. */
 export type EventFilter = {
   readonly correlationId?: InputMaybe<Scalars['CorrelationId']['input']>;
@@ -1236,6 +1270,9 @@ export type ResolversTypes = {
   EmitterSkew: ResolverTypeWrapper<EmitterSkew>;
   Float: ResolverTypeWrapper<Scalars['Float']['output']>;
   TimelineProblem: ResolverTypeWrapper<TimelineProblem>;
+  ToolEffect: ToolEffect;
+  ToolIdempotency: ToolIdempotency;
+  Tool: ResolverTypeWrapper<Tool>;
   EventFilter: EventFilter;
   EventConnection: ResolverTypeWrapper<Omit<EventConnection, 'edges'> & { edges: ReadonlyArray<ResolversTypes['EventEdge']> }>;
   EventEdge: ResolverTypeWrapper<Omit<EventEdge, 'node'> & { node: ResolversTypes['Event'] }>;
@@ -1320,6 +1357,7 @@ export type ResolversParentTypes = {
   EmitterSkew: EmitterSkew;
   Float: Scalars['Float']['output'];
   TimelineProblem: TimelineProblem;
+  Tool: Tool;
   EventFilter: EventFilter;
   EventConnection: Omit<EventConnection, 'edges'> & { edges: ReadonlyArray<ResolversParentTypes['EventEdge']> };
   EventEdge: Omit<EventEdge, 'node'> & { node: ResolversParentTypes['Event'] };
@@ -1426,6 +1464,7 @@ export type QueryResolvers<ContextType = any, ParentType extends ResolversParent
   verifyLog?: Resolver<ResolversTypes['Verification'], ParentType, ContextType>;
   action?: Resolver<ResolversTypes['Action'], ParentType, ContextType, RequireFields<QueryActionArgs, 'id'>>;
   timeline?: Resolver<ResolversTypes['Timeline'], ParentType, ContextType, RequireFields<QueryTimelineArgs, 'correlationId' | 'folded'>>;
+  tools?: Resolver<ReadonlyArray<ResolversTypes['Tool']>, ParentType, ContextType>;
   events?: Resolver<ResolversTypes['EventConnection'], ParentType, ContextType, Partial<QueryEventsArgs>>;
   event?: Resolver<ResolversTypes['Event'], ParentType, ContextType, RequireFields<QueryEventArgs, 'id'>>;
   correlate?: Resolver<ResolversTypes['Correlations'], ParentType, ContextType, RequireFields<QueryCorrelateArgs, 'system' | 'externalId'>>;
@@ -1624,6 +1663,17 @@ export type EmitterSkewResolvers<ContextType = any, ParentType extends Resolvers
 export type TimelineProblemResolvers<ContextType = any, ParentType extends ResolversParentTypes['TimelineProblem'] = ResolversParentTypes['TimelineProblem']> = {
   kind?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   details?: Resolver<ResolversTypes['JSONObject'], ParentType, ContextType>;
+};
+
+export type ToolResolvers<ContextType = any, ParentType extends ResolversParentTypes['Tool'] = ResolversParentTypes['Tool']> = {
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  system?: Resolver<ResolversTypes['System'], ParentType, ContextType>;
+  action?: Resolver<ResolversTypes['ActionName'], ParentType, ContextType>;
+  effect?: Resolver<ResolversTypes['ToolEffect'], ParentType, ContextType>;
+  idempotency?: Resolver<ResolversTypes['ToolIdempotency'], ParentType, ContextType>;
+  takesMapping?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  endpoint?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  parameters?: Resolver<ResolversTypes['JSONObject'], ParentType, ContextType>;
 };
 
 export type EventConnectionResolvers<ContextType = any, ParentType extends ResolversParentTypes['EventConnection'] = ResolversParentTypes['EventConnection']> = {
@@ -1839,6 +1889,7 @@ export type Resolvers<ContextType = any> = {
   ErrorCount?: ErrorCountResolvers<ContextType>;
   EmitterSkew?: EmitterSkewResolvers<ContextType>;
   TimelineProblem?: TimelineProblemResolvers<ContextType>;
+  Tool?: ToolResolvers<ContextType>;
   EventConnection?: EventConnectionResolvers<ContextType>;
   EventEdge?: EventEdgeResolvers<ContextType>;
   Event?: EventResolvers<ContextType>;

@@ -1,16 +1,18 @@
 /** The tools as the API knows them, made from the connectors. */
+import { z } from 'zod';
 import type { Connector, Step, Tool } from '../../activities/connectors/connector.ts';
-import type { ToolCatalogue } from '../../domain/action/toolCatalogue.ts';
+import type { DescribedTool, ToolCatalogue, ToolDescription } from '../../domain/action/toolCatalogue.ts';
 import type { SubjectRef } from '../../schema/event.ts';
+import type { JsonObject } from '../../schema/json.ts';
 
 export const createToolCatalogue = (connectors: readonly Connector[]): ToolCatalogue => {
   const tools = new Map(connectors.flatMap(({ tools: own }) => own.map((tool) => [tool.name, tool as Tool<unknown>])));
+  let described: readonly DescribedTool[] | undefined;
   return {
+    list: () => (described ??= [...tools.values()].map(describe)),
     find(name) {
       const tool = tools.get(name);
-      if (tool === undefined) return undefined;
-      const { system, action, effect, endpoint, takesMapping } = tool;
-      return { name, system, action, effect, endpoint, takesMapping };
+      return tool && outsideOf(tool);
     },
     issues(name, params) {
       const parsed = tools.get(name)?.input.safeParse(params);
@@ -30,6 +32,22 @@ export const createToolCatalogue = (connectors: readonly Connector[]): ToolCatal
     },
   };
 };
+
+const outsideOf = ({ name, system, action, effect, endpoint, takesMapping }: Tool<unknown>): ToolDescription => ({
+  name,
+  system,
+  action,
+  effect,
+  endpoint,
+  takesMapping,
+});
+
+const describe = (tool: Tool<unknown>): DescribedTool => ({
+  ...outsideOf(tool),
+  idempotency: tool.idempotency,
+  // As callers give them: what has a default may be left out.
+  parameters: z.toJSONSchema(tool.input, { io: 'input' }) as JsonObject,
+});
 
 const outlineOf = (steps: readonly Step<unknown>[]) => {
   const items = steps.flatMap((step) => step.items);

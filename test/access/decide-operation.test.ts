@@ -21,12 +21,13 @@ const beyondReading: Record<Role, Operation[]> = {
   responder: ['suspendInstance', 'resumeInstance', 'readPayloads'],
 };
 const proofs: Operation[] = ['checkpoint', 'inclusionProof', 'consistencyProof'];
+const toAll: Operation[] = ['tools'];
 const ownSkeletons: Operation[] = ['action', 'events', 'event', 'timeline'];
 const allSkeletons: Operation[] = [...ownSkeletons, 'diagnose', 'correlate', 'gaps', 'verifyLog', 'readLog'];
 
 describe('operations of the API', () => {
   it.each(roles)('%s may do what the role is for, and nothing else', (role) => {
-    const expected = [...beyondReading[role], ...proofs, ...(role === 'agent' ? ownSkeletons : allSkeletons)];
+    const expected = [...beyondReading[role], ...toAll, ...proofs, ...(role === 'agent' ? ownSkeletons : allSkeletons)];
     const allowed = operations.filter((operation) => decide(role, operation).authorization.result === 'allow');
     expect(allowed.toSorted()).toEqual(expected.toSorted());
   });

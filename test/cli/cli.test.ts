@@ -189,6 +189,23 @@ describe('looking at the record', () => {
   });
 });
 
+describe('tools', () => {
+  it('lists them, and shows what parameters one takes', async () => {
+    const { exit, out } = await cli('agent', 'tools');
+    expect(exit).toBe(0);
+    expect(out).toContainEqual(expect.stringMatching(/^jira\.deleteIssue +record\.delete +irreversible$/));
+    const one = await cli('agent', 'tools', 'slack.postMessage');
+    expect(one.out[0]).toMatch(/^slack\.postMessage: message\.send, write; /);
+    expect(JSON.parse(one.out[1]!)).toMatchObject({ type: 'object', required: ['channel', 'text'] });
+    expect(parsed(await cli('agent', 'tools', '--json')).length).toBe(out.length);
+    expect(parsed(await cli('agent', 'tools', 'gmail.sendMessage', '--json')).parameters.required).toContain('to');
+    expect(await cli('agent', 'tools', 'slack.shout')).toMatchObject({
+      exit: 3,
+      err: [expect.stringContaining('tools')],
+    });
+  });
+});
+
 describe('changing things', () => {
   it('opens a run, records events in it, and publishes a version', async () => {
     const opened = parsed(await cli('agent', 'open-run', '--purpose', 'by-hand', '--json'));
