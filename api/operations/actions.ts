@@ -21,6 +21,7 @@ import { currentView, fromLog, restingView } from './actionView.ts';
 import { appendOwn } from './append.ts';
 import { findIntent } from './intents.ts';
 import { extentOf } from './query.ts';
+import { refusalOfWord } from './refusedWords.ts';
 import { findClosing, findRun, type OpenedRun } from './runLookup.ts';
 import { startRun } from './runs.ts';
 import { askWorkflow, toApiRefusal, WorkflowRefusal } from './workflowCalls.ts';
@@ -294,9 +295,8 @@ export const settleAction = async (ctx: OperationContext, input: SettleActionInp
       askWorkflow(ctx, () => handle.executeUpdate(settleUpdate, { args: [settlement], updateId: receipt!.id })),
     );
   } catch (error) {
-    throw error instanceof WorkflowNotFoundError
-      ? toApiRefusal(new WorkflowRefusal('ACTION_NOT_UNKNOWN'))
-      : toApiRefusal(error);
+    const word = { action: 'action.settle', entry: receipt!.id, whenOver: 'ACTION_NOT_UNKNOWN' } as const;
+    throw await refusalOfWord(ctx, intent, word, error);
   }
   return restingView(ctx, intent, waitMsDefault);
 };

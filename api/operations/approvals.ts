@@ -1,5 +1,4 @@
 /** Decides on an action that waits for a person. */
-import { WorkflowNotFoundError } from '@temporalio/client';
 import { actionWorkflowId } from '../../domain/action/contract.ts';
 import type { EventId } from '../../schema/ids.ts';
 import type { ActionView } from '../../schema/views.ts';
@@ -8,7 +7,8 @@ import type { OperationContext } from '../context.ts';
 import { withTrace } from '../trace.ts';
 import { viewOf } from './actionView.ts';
 import { findIntent } from './intents.ts';
-import { askWorkflow, toApiRefusal, WorkflowRefusal } from './workflowCalls.ts';
+import { refusalOfWord } from './refusedWords.ts';
+import { askWorkflow } from './workflowCalls.ts';
 
 export interface DecideActionInput {
   readonly id: EventId;
@@ -48,8 +48,7 @@ export const decideAction = async (ctx: OperationContext, input: DecideActionInp
     );
     return viewOf(intent, progress);
   } catch (error) {
-    throw error instanceof WorkflowNotFoundError
-      ? toApiRefusal(new WorkflowRefusal('APPROVAL_NOT_PENDING'))
-      : toApiRefusal(error);
+    const word = { action: 'approval.decide', entry: receipt!.id, whenOver: 'APPROVAL_NOT_PENDING' } as const;
+    throw await refusalOfWord(ctx, intent, word, error);
   }
 };

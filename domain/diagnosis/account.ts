@@ -70,10 +70,7 @@ const permission = (action: ActionRecord): Statement[] => {
   const subject = subjectOf(action);
   if (subject === undefined) return [];
   const decided = action.decisions.filter(({ entry }) => entry.authorization !== undefined);
-  // What somebody asked for is recorded first; the decision that counts carries an outcome.
-  const answer = action.approvals.findLast(
-    ({ entry }) => entry.action === 'approval.decide' && entry.outcome !== undefined,
-  );
+  const answer = action.approvals.findLast(({ entry }) => entry.action === 'approval.decide');
   const asked = action.approvals.length > 0;
   const result = answer === undefined ? 'pending' : answer.entry.outcome === 'success' ? 'granted' : 'denied';
   return [
@@ -118,7 +115,7 @@ const step = (action: ActionRecord): Statement[] => {
       system: subject.entry.system,
       action: subject.entry.action,
       status: statusOf(action, objects),
-      settled: settlements.some(({ entry }) => entry.outcome !== undefined),
+      settled: settlements.length > 0,
       calls: attempts.length,
       retries: attempts.filter((_, at) => at > 0 && isRetried(attempts, at - 1)).length,
       objects,
@@ -130,7 +127,7 @@ const step = (action: ActionRecord): Statement[] => {
 
 const statusOf = (action: ActionRecord, objects: Partial<Record<Outcome, number>>): StepStatus => {
   const { attempts, outcomes, settlements, approvals } = action;
-  const settled = settlements.findLast(({ entry }) => entry.outcome !== undefined)?.entry.outcome;
+  const settled = settlements.at(-1)?.entry.outcome;
   if (settled !== undefined) return settled;
   if (attempts.length === 0) {
     return outcomes.at(-1)?.entry.outcome ?? (approvals.length > 0 ? 'pending' : 'missing');

@@ -17,13 +17,14 @@ export interface ActionRecord {
   readonly intent: RecordedEvent | null;
   readonly provenance: 'platform' | 'reported';
   readonly decisions: readonly RecordedEvent[];
+  /** Requests for approval, and the decision that binds; not what people said that did not count. */
   readonly approvals: readonly RecordedEvent[];
   readonly attempts: readonly AttemptRecord[];
   /** Attempts at single objects of a call that is not held itself. */
   readonly orphans: readonly RecordedEvent[];
   /** Outcomes of the action as a whole: it was denied, or ended before any attempt. */
   readonly outcomes: readonly RecordedEvent[];
-  /** `action.settle`: what was found out about an unknown outcome. */
+  /** `action.settle`: what was found out about an unknown outcome, where that counted. */
   readonly settlements: readonly RecordedEvent[];
 }
 
@@ -122,9 +123,10 @@ const sortOut = (own: readonly RecordedEvent[], byId: EventsById) => {
     const { entry } = event;
     if (byCall.has(entry.id)) continue;
     if (entry.action === 'authorization.decide') decisions.push(event);
-    else if (entry.action === 'approval.request' || entry.action === 'approval.decide') approvals.push(event);
-    else if (entry.action === 'action.settle') settlements.push(event);
-    else {
+    else if (isPersonsWord(entry.action)) {
+      if (!isBinding(event)) continue;
+      (entry.action === 'action.settle' ? settlements : approvals).push(event);
+    } else {
       const object = entry.batch !== undefined;
       const named = byCall.get(nearestCall(event)?.entry.id ?? '');
       const call = named ?? (object || broken(event) !== null ? undefined : precedingCall(event, attempts));
@@ -138,6 +140,19 @@ const sortOut = (own: readonly RecordedEvent[], byId: EventsById) => {
     }
   }
   return { decisions, approvals, attempts, orphans, outcomes, settlements };
+};
+
+const isPersonsWord = (action: Action): boolean =>
+  action === 'approval.request' || action === 'approval.decide' || action === 'action.settle';
+
+/**
+ * What a person says is recorded as an intent, and where it is refused with the outcome `denied`; the workflow's own
+ * entry says what counts: a `decision` of an approval, an `outcome` of a settlement.
+ */
+const isBinding = ({ entry: { action, phase, outcome } }: RecordedEvent): boolean => {
+  if (action === 'approval.request') return true;
+  if (action === 'approval.decide') return phase === 'decision' && outcome !== undefined;
+  return phase !== 'intent' && outcome !== undefined && outcome !== 'denied';
 };
 
 /** Where an outcome does not name its attempt: the last one that the same emitter announced before it. */

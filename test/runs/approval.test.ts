@@ -3,6 +3,7 @@ import { action, performAction } from '../../api/operations/actions.ts';
 import { decideAction, type DecideActionInput } from '../../api/operations/approvals.ts';
 import { checkCompleteness } from '../../domain/completeness.ts';
 import { diagnose } from '../../domain/diagnosis/diagnose.ts';
+import { groupActions } from '../../domain/timeline/actions.ts';
 import type { RunId } from '../../schema/ids.ts';
 import type { ActionView } from '../../schema/views.ts';
 import { intercepted, isPhase, once, type Interception } from './intercept.ts';
@@ -94,6 +95,34 @@ describe('an action that a policy lets a person approve', () => {
     });
     expect(await action(test.as('omar'), asked.id)).toMatchObject({ approval: { state: 'PENDING' } });
     await decide('priya', asked, { decision: 'DENY' });
+  });
+
+  it('says of each decision that did not count that it was refused, and why', async () => {
+    const asked = await ask('refused');
+    await expect(decide(agent, asked)).rejects.toThrow();
+    await expect(decide('priya', asked, { parametersDigest: '0'.repeat(64) })).rejects.toThrow();
+    await decide('priya', asked);
+    await expect(decide('pavel', asked, { decision: 'DENY' })).rejects.toThrow();
+    await ended(asked);
+    await expect(decide('pavel', asked, { decision: 'DENY' })).rejects.toThrow();
+    const words = await test.find({ action: 'approval.decide', phase: 'intent', cause: asked.id });
+    const refusals = await Promise.all(
+      words.map(async ({ entry }) => {
+        const [refused] = await test.find({ action: 'approval.decide', phase: 'outcome', cause: entry.id });
+        if (refused) {
+          expect(refused.entry).toMatchObject({ outcome: 'denied', actor: entry.actor, runId });
+          expect(refused.entry.emitter.id).toBe(entry.emitter.id);
+        }
+        return refused?.entry.error?.code;
+      }),
+    );
+    expect(refusals).toEqual(['POLICY_DENIED', 'PARAMETERS_CHANGED', undefined, 'CONFLICT', 'CONFLICT']);
+
+    const record = groupActions(await test.find({ run: runId })).find(({ intentId }) => intentId === asked.id);
+    expect(record?.approvals.map(({ entry }) => `${entry.action} ${entry.actor.principal} ${entry.phase}`)).toEqual([
+      'approval.request platform intent',
+      'approval.decide priya decision',
+    ]);
   });
 
   it('is decided by the first of two people who decide at once', async () => {

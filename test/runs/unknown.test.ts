@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { performAction, settleAction } from '../../api/operations/actions.ts';
 import { closeRun } from '../../api/operations/runs.ts';
+import { groupActions } from '../../domain/timeline/actions.ts';
 import type { RunId } from '../../schema/ids.ts';
 import type { ActionView } from '../../schema/views.ts';
 import { agent, openTestRuns, type TestRuns } from './open.ts';
@@ -95,6 +96,29 @@ describe('an action whose call nobody can be sure of', () => {
       await expect(settleAction(test.as('omar'), { id, outcome: 'SUCCESS', reason: 'x' })).rejects.toMatchObject({
         code: 'ACTION_NOT_UNKNOWN',
       });
+  });
+
+  it('says of a settlement that did not count that it was refused, and does not rest on it', async () => {
+    const { runId: own } = await test.run();
+    const succeeded = await performAction(test.as(agent), {
+      runId: own,
+      tool: 'hubspot.writeNote',
+      params: { note: 'clear', text: 'x' },
+      waitMs: 60_000,
+    });
+    expect(succeeded.state).toBe('SUCCEEDED');
+    await expect(
+      settleAction(test.as('omar'), { id: succeeded.id, outcome: 'FAILURE', reason: 'x' }),
+    ).rejects.toMatchObject({ code: 'ACTION_NOT_UNKNOWN' });
+    const events = await test.find({ run: own });
+    const [word, refused] = events.filter(({ entry }) => entry.action === 'action.settle');
+    expect(refused?.entry).toMatchObject({
+      phase: 'outcome',
+      outcome: 'denied',
+      causedBy: word?.entry.id,
+      error: { code: 'CONFLICT' },
+    });
+    expect(groupActions(events)).toMatchObject([{ intentId: succeeded.id, settlements: [] }]);
   });
 
   it('can not be settled by the agent itself', async () => {
