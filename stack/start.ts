@@ -53,8 +53,13 @@ const prove = async (credentials: Credentials): Promise<{ own: OwnVerdict; outsi
   return { own, outside: await outsideVerdict(log, vkey, tokens['auditor']!) };
 };
 
-/** True where every proof holds, and the record alone led to the cause. */
-const tell = async (stack: EmbeddedStack): Promise<boolean> => {
+interface Told {
+  readonly played: Played;
+  /** True where every proof holds, and the record alone led to the cause. */
+  readonly proven: boolean;
+}
+
+const tell = async (stack: EmbeddedStack): Promise<Told> => {
   say('\nThe opening incident:');
   const played = await play(stack);
   for (const line of timelineLines(played)) say(line);
@@ -62,19 +67,22 @@ const tell = async (stack: EmbeddedStack): Promise<boolean> => {
   for (const line of proofLines(own, outside)) say(line);
   for (const line of diagnosisLines(played)) say(line);
   say('');
-  return (
+  const proven =
     own.outcome === 'verified' &&
     outside.state !== 'refuted' &&
     played.completeness === 'COMPLETE' &&
-    played.diagnosis.verdict.state === 'established'
-  );
+    played.diagnosis.verdict.state === 'established';
+  return { played, proven };
 };
 
-const usageOf = ({ credentials }: EmbeddedStack, dataFolder: string): string[] => [
+const usageOf = ({ credentials, sandbox, seeded }: EmbeddedStack, played: Played, dataFolder: string): string[] => [
   `GraphQL    ${credentials.endpoint}`,
   `log        ${credentials.instances['acme']!.log}`,
   `tokens     ${credentialsPath(dataFolder)}`,
-  'next       npx trailkeeper --help',
+  `incident   npx trailkeeper timeline ${played.correlationId} --as acme/auditor`,
+  `a contact  npx trailkeeper correlate salesforce ${seeded.salesforce[0]} --as acme/responder`,
+  `Slack      #sales is channel ${sandbox.slack.channelId('sales')}`,
+  'more       npx trailkeeper --help, npx trailkeeper tools --as acme/agent',
   'Ctrl-C ends all of it; what was recorded is kept.',
 ];
 
@@ -99,9 +107,9 @@ const main = async (): Promise<number> => {
   try {
     const told = await Promise.race([tell(stack), interrupted, stack.failed]);
     if (told instanceof ServersError) throw told;
-    if (values.once && told !== 'interrupted') return told ? 0 : 1;
+    if (values.once && told !== 'interrupted') return told.proven ? 0 : 1;
     if (told !== 'interrupted') {
-      for (const line of usageOf(stack, config.folders.data)) say(line);
+      for (const line of usageOf(stack, told.played, config.folders.data)) say(line);
       const ended = await Promise.race([interrupted, stack.failed]);
       if (ended instanceof ServersError) throw ended;
     }

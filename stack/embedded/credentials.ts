@@ -14,6 +14,8 @@ const credentialsShape = z.looseObject({
       vkey: z.string(),
       /** Bearer tokens by role. */
       tokens: z.record(z.string(), z.string()),
+      /** Who each token is, by the same roles: the name that the record has. */
+      principals: z.record(z.string(), z.string()).optional(),
     }),
   ),
 });

@@ -82,17 +82,20 @@ const setUp = async (
   const { origin } = await ensureInstance(clients.provisioner, instance, '', new Date());
   const trail = await openTrail(instance, origin, { clients, keys });
   const log = `${new URL(config.publicUrl).protocol}//${origin}`;
+  const spec = demoSpec(name, parts.vendors);
+  const principals = Object.fromEntries(spec.tokens.map(({ token, principal }) => [token, principal]));
   const entry = (tokens: Readonly<Record<string, string>>): InstanceCredentials => ({
     log,
     vkey: trail.vkey,
     tokens: { ...tokens },
+    principals,
   });
   const { tokens } = await provisionInstance({
     clients,
     keys,
     trail,
     state: openControlState(clients.reader, instance),
-    spec: demoSpec(name, parts.vendors),
+    spec,
     knownTokens: parts.tokens,
     keepTokens: (secrets) => keep(entry(secrets)),
     nowMs: Date.now,

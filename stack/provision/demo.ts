@@ -38,15 +38,18 @@ const declared: readonly ToolScope[] = [
   { system: 'salesforce', actions: ['record.read', 'record.search', 'record.update', 'record.create'] },
   { system: 'slack', actions: ['message.read', 'message.send', 'message.update'] },
   { system: 'gmail', actions: ['message.read', 'message.draft', 'message.send'] },
-  { system: 'jira', actions: ['record.read', 'record.create', 'record.update', 'comment.create'] },
+  { system: 'jira', actions: ['record.read', 'record.create', 'record.update', 'record.delete', 'comment.create'] },
 ];
 
-/** Less than the agent may do: Dana's agent changes contacts, but makes none. */
+/**
+ * Less than the agent may do: Dana's agent changes contacts, but makes none. Deletions are in both, so that the policy that
+ * asks for an approval has something to ask it for.
+ */
 const delegated: readonly ToolScope[] = [
   { system: 'salesforce', actions: ['record.read', 'record.search', 'record.update'] },
   { system: 'slack', actions: ['message.read', 'message.send'] },
   { system: 'gmail', actions: ['message.read', 'message.draft', 'message.send'] },
-  { system: 'jira', actions: ['record.read', 'record.create', 'comment.create'] },
+  { system: 'jira', actions: ['record.read', 'record.create', 'record.delete', 'comment.create'] },
 ];
 
 const lifetimeDays = 365;
