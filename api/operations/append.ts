@@ -1,5 +1,7 @@
 /** Appends an event of the platform's own, and says in the API's words where that fails. */
+import type { z } from 'zod';
 import { platformEvent, type EventInput } from '../../schema/event.ts';
+import { misfits } from '../../schema/fit.ts';
 import type { Receipt } from '../../trail/append-item.ts';
 import type { RefusalCode } from '../../trail/errors.ts';
 import { ApiError, type ApiErrorCode } from '../errors.ts';
@@ -17,17 +19,20 @@ const codes: Readonly<Record<RefusalCode, ApiErrorCode>> = {
 };
 export const codeOfRefusal = (code: RefusalCode): ApiErrorCode => codes[code];
 
-/** Where an event does not fit its schema: paths and kinds, never values. */
-export const issuesOf = (error: { readonly issues: readonly { path: PropertyKey[]; code: string }[] }): string =>
-  error.issues
-    .slice(0, 5)
-    .map(({ path, code }) => `${path.map(String).join('.') || '(whole)'}: ${code}`)
-    .join('; ');
+const issuesMax = 5;
+
+/** Where `input` does not fit its schema, and what would; the caller's values are never in it. */
+export const issuesOf = (error: z.ZodError, input: unknown): string => {
+  const all = misfits(error, input);
+  const more = all.length > issuesMax ? `; and ${all.length - issuesMax} more` : '';
+  return `${all.slice(0, issuesMax).join('; ')}${more}`;
+};
 
 /** Throws ApiError: BAD_INPUT where what the caller gave does not fit an entry, else the refusal's code. */
 export const appendOwn = async ({ instance }: OperationContext, event: EventInput): Promise<Receipt> => {
   const parsed = platformEvent.safeParse(event);
-  if (!parsed.success) throw new ApiError('BAD_INPUT', `it does not fit into an entry (${issuesOf(parsed.error)})`);
+  if (!parsed.success)
+    throw new ApiError('BAD_INPUT', `it does not fit into an entry (${issuesOf(parsed.error, event)})`);
   const [result] = await instance.trail.writer.append([parsed.data], 'platform');
   if (result!.status !== 'refused') return result!.receipt;
   throw new ApiError(codeOfRefusal(result!.refusal.code), result!.refusal.message);

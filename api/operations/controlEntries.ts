@@ -34,7 +34,8 @@ export const recordControl = async (
     emitter: { id: 'check', sequence: 1 },
     eventTime: new Date().toISOString(),
   });
-  if (!parsed.success) throw new ApiError('BAD_INPUT', `it does not fit into an entry (${issuesOf(parsed.error)})`);
+  if (!parsed.success)
+    throw new ApiError('BAD_INPUT', `it does not fit into an entry (${issuesOf(parsed.error, draft)})`);
   const [receipt] = await instance.controlRecorder.record([draft]);
   const { index } = receipt!;
   await instance.control.waitApplied(index, appliedMs);

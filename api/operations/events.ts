@@ -57,7 +57,7 @@ const check = async (
 const parse = (event: unknown): ReportedEvent | Refused => {
   const parsed = reportedEvent.safeParse(event);
   if (!parsed.success)
-    return { code: 'BAD_INPUT', message: `it does not fit the event model (${issuesOf(parsed.error)})` };
+    return { code: 'BAD_INPUT', message: `it does not fit the event model (${issuesOf(parsed.error, event)})` };
   if (reserved.test(parsed.data.emitter.id))
     return { code: 'FORBIDDEN', message: 'emitter.id: ids that begin with "platform/" are the platform\'s own' };
   return parsed.data;

@@ -39,7 +39,7 @@ export interface ToolCatalogue {
   /** In the order in which the connectors have them. */
   list(): readonly DescribedTool[];
   find(name: string): ToolDescription | undefined;
-  /** Paths and kinds of what is wrong with the parameters; empty where nothing is. Never values. */
+  /** What is wrong with the parameters and what would fit, in phrases; empty where nothing is. Never values. */
   issues(name: string, params: unknown): readonly string[];
   /** Undefined where it can't be told (a mapping that does not fit). The parameters must have passed `issues`. */
   outline(name: string, params: unknown, mapping?: Mapping): ActionOutline | undefined;

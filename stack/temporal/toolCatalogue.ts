@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Connector, Step, Tool } from '../../activities/connectors/connector.ts';
 import type { DescribedTool, ToolCatalogue, ToolDescription } from '../../domain/action/toolCatalogue.ts';
 import type { SubjectRef } from '../../schema/event.ts';
+import { misfits } from '../../schema/fit.ts';
 import type { JsonObject } from '../../schema/json.ts';
 
 export const createToolCatalogue = (connectors: readonly Connector[]): ToolCatalogue => {
@@ -17,8 +18,7 @@ export const createToolCatalogue = (connectors: readonly Connector[]): ToolCatal
     issues(name, params) {
       const parsed = tools.get(name)?.input.safeParse(params);
       if (parsed === undefined || parsed.success) return [];
-      // Zod's messages may quote what they refuse: paths and kinds only.
-      return parsed.error.issues.map(({ path, code }) => `${path.map(String).join('.') || '(whole)'}: ${code}`);
+      return misfits(parsed.error, params);
     },
     outline(name, params, mapping) {
       const tool = tools.get(name);
