@@ -120,6 +120,11 @@ describe('correlate', () => {
     }
   });
 
+  it('takes the shorter form of a Salesforce id for the same record', async () => {
+    const { data } = await api.ask(correlate, { id: incident.contact.slice(0, 15) });
+    expect(data.correlate.correlationIds).toEqual([incident.correlationId]);
+  });
+
   it('finds nothing for an id that nobody touched, or of another kind', async () => {
     expect((await api.ask(correlate, { id: '003000000000000AAA' })).data.correlate.correlationIds).toEqual([]);
     const other = await api.ask(correlate, { id: incident.contact, kind: 'Account' });
