@@ -67,6 +67,13 @@ describe.skipIf(!runGoTests)('the verifier in Go', () => {
     );
   });
 
+  it('says that the token may be of another instance where the server has no checkpoint', async () => {
+    const elsewhere = ['-url', `${url}none/`, '-vkey', vkey, '-token-file', join(parent, 'token')];
+    expect(await runGoVerifier(program, elsewhere)).toEqual(
+      verdict('not verified: checkpoint: is missing (or the token is not of this instance)'),
+    );
+  });
+
   it.each([0, 1, 255, 256, 257, 512, 513, 773])('verifies a log of %i entries', async (size) => {
     const folder = mkdtempSync(join(parent, 'size-'));
     writeLogFolder(folder, entries.slice(0, size), signer);

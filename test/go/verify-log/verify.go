@@ -28,6 +28,10 @@ func (p *problem) Error() string {
 // verifyLog checks the whole log. The older checkpoint may be nil.
 func verifyLog(log source, vkey string, oldSigned []byte) (head, error) {
 	signed, err := log.read("checkpoint", noteBytesMax)
+	if _, served := log.(*website); served && errors.Is(err, errMissing) {
+		// A server says of another instance's log what it says of one that does not exist.
+		return head{}, errors.New("checkpoint: is missing (or the token is not of this instance)")
+	}
 	if err != nil {
 		return head{}, fmt.Errorf("checkpoint: %w", err)
 	}
