@@ -1,4 +1,5 @@
 /** How things look on a terminal. JSON is printed as the API gave it. */
+import { actionEmitterPrefix } from '../domain/timeline/actions.ts';
 import type { CommandContext } from './command.ts';
 
 export const printJson = ({ out }: CommandContext, value: unknown): void => out(JSON.stringify(value, null, 2));
@@ -15,19 +16,32 @@ export interface EventLine {
   readonly actor: { readonly principal: string };
   readonly onBehalfOf: string | null;
   readonly error: { readonly code: string } | null;
+  readonly emitter: { readonly id: string };
+  readonly parametersDigest: string | null;
 }
 
 /** The fields that `eventLine` shows. */
 export const eventLineFields = `index id eventTime system action phase outcome attempt
-  actor { principal } onBehalfOf error { code }`;
+  actor { principal } onBehalfOf error { code } emitter { id } parametersDigest`;
 
 export const eventLine = (event: EventLine): string => {
   const { index, eventTime, system, action, phase, outcome, attempt, actor, onBehalfOf, error } = event;
   const tries = attempt !== null && attempt > 1 ? ` (attempt ${attempt})` : '';
   const result = outcome === null ? '' : ` ${outcome}`;
   const who = onBehalfOf === null ? actor.principal : `${actor.principal} for ${onBehalfOf}`;
-  return `#${index} ${eventTime} ${system} ${action} ${phase}${tries}${result}${error ? ` ${error.code}` : ''} by ${who}`;
+  return `#${index} ${eventTime} ${system} ${action} ${phase}${tries}${result}${error ? ` ${error.code}` : ''} by ${who}${requestText(event)}`;
 };
+
+/** What a person who is asked needs for `decide`. */
+const requestText = ({ action, phase, emitter, parametersDigest }: EventLine): string =>
+  action === 'approval.request' && phase === 'intent' && emitter.id.startsWith(actionEmitterPrefix)
+    ? `: action ${emitter.id.slice(actionEmitterPrefix.length)}, digest ${parametersDigest}`
+    : '';
+
+/** `1 entry`, `2 entries`. */
+export const counted = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`;
+
+export const behindText = (behind: number): string => `the index is ${counted(behind, 'entry', 'entries')} behind`;
 
 /** `3h`, `2.5s`, `120ms`, with its sign. */
 export const duration = (ms: number): string => {

@@ -1,7 +1,7 @@
 /** Guarded actions: asked for, looked at, decided on, settled. */
 import type { CliCommand, CommandContext, Flags } from '../command.ts';
 import { CliError, exitCodes, type ExitCode } from '../exit.ts';
-import { printJson } from '../print.ts';
+import { counted, printJson } from '../print.ts';
 import { json } from './jsonInput.ts';
 
 const actionFields = 'id runId state outcome error parametersDigest approval { state expires decidedBy } attempts';
@@ -20,7 +20,7 @@ const show = (action: ActionAnswer, { flags, out }: CommandContext): ExitCode =>
   if (flags.json) out(JSON.stringify(action, null, 2));
   else {
     const { id, state, error, attempts, approval, parametersDigest } = action;
-    out(`${id} ${state}${error ? ` ${error}` : ''} (${attempts} attempts)`);
+    out(`${id} ${state}${error ? ` ${error}` : ''} (${counted(attempts, 'attempt')})`);
     if (state === 'AWAITING_APPROVAL')
       out(`waits for approval until ${approval?.expires}; digest of the parameters: ${parametersDigest}`);
   }
@@ -53,9 +53,9 @@ interface PerformFlags extends Flags {
 export const perform: CliCommand<PerformFlags> = {
   usage: 'perform',
   summary: 'carry out a guarded action in a run',
-  help: `${actionExits}
+  help: `"tools" lists the tools, and shows what parameters each takes. ${actionExits}
 
-  npx trailkeeper perform --run <id> --tool slack.postMessage --params '{"channel":"C1","text":"hi"}' --as acme/agent`,
+  npx trailkeeper perform --run <id> --tool jira.readIssue --params '{"issue":"SALES-1"}' --as acme/agent`,
   documents: [performDocument],
   options: (command) =>
     command

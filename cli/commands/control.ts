@@ -25,7 +25,7 @@ export const suspend: CliCommand<ReasonFlags> = {
   async run(_args, { reason, json }, context) {
     const { suspendInstance } = await context.client().ask<{ suspendInstance: State }>(suspendDocument, { reason });
     if (json) printJson(context, suspendInstance);
-    else context.out(`suspended since #${suspendInstance.index}`);
+    else context.out(`suspended; recorded as #${suspendInstance.index}`);
     return exitCodes.ok;
   },
 };
@@ -39,7 +39,7 @@ export const resume: CliCommand<ReasonFlags> = {
   async run(_args, { reason, json }, context) {
     const { resumeInstance } = await context.client().ask<{ resumeInstance: State }>(resumeDocument, { reason });
     if (json) printJson(context, resumeInstance);
-    else context.out(`resumed since #${resumeInstance.index}`);
+    else context.out(`resumed; recorded as #${resumeInstance.index}`);
     return exitCodes.ok;
   },
 };

@@ -1,6 +1,6 @@
 import type { CliCommand, Flags } from '../command.ts';
 import { exitCodes } from '../exit.ts';
-import { printJson } from '../print.ts';
+import { behindText, printJson } from '../print.ts';
 
 const document = `query Diagnose($id: CorrelationId!) {
   diagnose(correlationId: $id) {
@@ -27,13 +27,13 @@ export const diagnose: CliCommand<Flags> = {
   help: `Numbers in brackets are places in the log: "events --index <n>" shows the entry.
 Exit code 0 where a cause is established, 1 where none is.
 
-  npx trailkeeper diagnose 4bf92f3577b34da6a3ce929d0e0e4736 --as acme/auditor`,
+  npx trailkeeper diagnose <correlation id> --as acme/auditor`,
   documents: [document],
   async run([id], flags, context) {
     const { diagnose: diagnosis } = await context.client().ask<Answer>(document, { id });
     if (flags.json) printJson(context, diagnosis);
     else for (const line of diagnosis.lines) context.out(line);
-    if (diagnosis.behind > 0) context.note(`the index is ${diagnosis.behind} entries behind`);
+    if (diagnosis.behind > 0) context.note(behindText(diagnosis.behind));
     return diagnosis.verdict.state === 'established' ? exitCodes.ok : exitCodes.negative;
   },
 };

@@ -3,7 +3,7 @@ import type { CliCommand, Flags } from '../command.ts';
 import { exitCodes } from '../exit.ts';
 import { download as copyLog } from '../log/download.ts';
 import { httpFiles } from '../log/source.ts';
-import { printJson } from '../print.ts';
+import { counted, printJson } from '../print.ts';
 import { logUrl, logUrlDocument } from './logUrl.ts';
 
 interface DownloadFlags extends Flags {
@@ -24,7 +24,10 @@ export const download: CliCommand<DownloadFlags> = {
     const files = httpFiles(flags.log ?? (await logUrl(client)), client.connection.token);
     const downloaded = await copyLog(files, target, (done, of) => context.note(`${done} of ${of} files`));
     if (flags.json) printJson(context, { folder: target, ...downloaded });
-    else context.out(`${downloaded.size} entries in ${target} (${downloaded.files} files written)`);
+    else
+      context.out(
+        `${counted(downloaded.size, 'entry', 'entries')} in ${target} (${counted(downloaded.files, 'file')} written)`,
+      );
     return exitCodes.ok;
   },
 };

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { Client } from '../client.ts';
 import type { CliCommand, CommandContext, Flags } from '../command.ts';
 import { CliError, exitCodes } from '../exit.ts';
-import { eventLine, eventLineFields, printJson, type EventLine } from '../print.ts';
+import { behindText, eventLine, eventLineFields, printJson, type EventLine } from '../print.ts';
 
 /** Everything that an entry says; payload only where it is asked for. */
 const allFields = `index id correlationId spanId parentSpanId causedBy runId sessionId emitter { id sequence }
@@ -152,7 +152,7 @@ const list = async (
     left -= page.edges.length;
     after = page.pageInfo.endCursor;
     if (!page.pageInfo.hasNextPage) {
-      if (page.behind > 0) note(`the index is ${page.behind} entries behind`);
+      if (page.behind > 0) note(behindText(page.behind));
       return;
     }
   }

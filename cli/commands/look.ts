@@ -52,6 +52,7 @@ export const gaps: CliCommand<GapsFlags> = {
       if (after === null) break;
     }
     if (json) printJson(context, found);
+    else if (found.length === 0) context.note('no gaps');
     else
       for (const { emitter: name, high, missing, truncated } of found)
         context.out(
@@ -74,7 +75,7 @@ export const correlate: CliCommand<CorrelateFlags> = {
   summary: 'find the runs that touched a thing in a target system',
   help: `Exit code 0 where there are any, 1 where there are none.
 
-  npx trailkeeper correlate salesforce 003000000000001AAA --as acme/responder`,
+  npx trailkeeper correlate salesforce 003Tk0000000001IAA --as acme/responder`,
   documents: [correlateDocument],
   options: (command) => command.option('--kind <kind>', 'for example Contact'),
   async run([system, id], { kind, json }, context) {
@@ -83,6 +84,7 @@ export const correlate: CliCommand<CorrelateFlags> = {
       .ask<{ correlate: { correlationIds: readonly string[] } }>(correlateDocument, { system, id, kind });
     const { correlationIds } = answer.correlate;
     if (json) printJson(context, answer.correlate);
+    else if (correlationIds.length === 0) context.note('nothing found');
     else for (const correlationId of correlationIds) context.out(correlationId);
     return correlationIds.length > 0 ? exitCodes.ok : exitCodes.negative;
   },
@@ -151,7 +153,7 @@ export const prove: CliCommand<ProveFlags> = {
   usage: 'prove',
   summary: 'print a proof of inclusion (c2sp.org/tlog-proof) or of consistency',
   help: `  npx trailkeeper prove --event <id> --as acme/auditor > entry.tlog-proof
-  npx trailkeeper prove --from 1000 --json --as acme/auditor`,
+  npx trailkeeper prove --from 100 --json --as acme/auditor`,
   documents: [inclusionDocument, consistencyDocument],
   options: (command) =>
     command

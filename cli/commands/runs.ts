@@ -63,7 +63,7 @@ interface HandOffFlags extends Flags {
 export const handOff: CliCommand<HandOffFlags> = {
   usage: 'hand-off <runId>',
   summary: 'hand a run over to a person',
-  help: `  npx trailkeeper hand-off <runId> --to omar --reason "the customer disputes it" --as acme/operator`,
+  help: `  npx trailkeeper hand-off <runId> --to omar --reason "the customer disputes it" --as acme/agent`,
   documents: [handOffDocument],
   options: (command) =>
     command

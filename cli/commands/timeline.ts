@@ -1,6 +1,6 @@
 import type { CliCommand, CommandContext, Flags } from '../command.ts';
 import { exitCodes } from '../exit.ts';
-import { duration, eventLine, eventLineFields, printJson, type EventLine } from '../print.ts';
+import { behindText, counted, duration, eventLine, eventLineFields, printJson, type EventLine } from '../print.ts';
 
 const document = `query Timeline($id: CorrelationId!, $folded: Boolean) {
   timeline(correlationId: $id, folded: $folded) {
@@ -46,6 +46,8 @@ interface TimelineFlags extends Flags {
 
 /** From this difference on, skew is worth a line. */
 const shownSkewMs = 1000;
+/** From fewer, one that was reported late looks like a clock that is behind. */
+const shownSkewEntries = 3;
 
 export const timeline: CliCommand<TimelineFlags> = {
   usage: 'timeline <correlationId>',
@@ -53,7 +55,7 @@ export const timeline: CliCommand<TimelineFlags> = {
   help: `Objects of bulk actions are summed up in one line; --all shows each.
 Exit code 3 where the instance has no event of the correlation id.
 
-  npx trailkeeper timeline 4bf92f3577b34da6a3ce929d0e0e4736 --as acme/auditor`,
+  npx trailkeeper timeline <correlation id> --as acme/auditor`,
   documents: [document],
   options: (command) => command.option('--all', 'one line for each object of a bulk action'),
   async run([id], flags, context) {
@@ -67,17 +69,17 @@ Exit code 3 where the instance has no event of the correlation id.
 const print = ({ rows, emitters, problems, truncated, behind }: Answer['timeline'], { out, note }: CommandContext) => {
   for (const row of rows) out(`${'  '.repeat(row.depth)}${eventLine(row.event)}${bulkText(row)}${flagText(row)}`);
   for (const { emitter, skewMs, count } of emitters)
-    if (Math.abs(skewMs) >= shownSkewMs)
-      out(`clock of ${emitter}: ${duration(skewMs)} behind ours (from ${count} entries)`);
+    if (count >= shownSkewEntries && Math.abs(skewMs) >= shownSkewMs)
+      out(`clock of ${emitter}: ${duration(skewMs)} behind ours (from ${counted(count, 'entry', 'entries')})`);
   for (const { kind, details } of problems) out(`problem: ${kind} ${JSON.stringify(details)}`);
   if (truncated) note('the chain is longer than one answer holds; "events --correlation" has the rest');
-  if (behind > 0) note(`the index is ${behind} entries behind`);
+  if (behind > 0) note(behindText(behind));
 };
 
 const bulkText = ({ bulk }: Row): string => {
   if (!bulk) return '';
   const outcomes = bulk.outcomes.map(({ outcome, count }) => `${count} ${outcome}`).join(', ');
-  return ` [${bulk.present} of ${bulk.size} objects${outcomes ? `: ${outcomes}` : ''}]`;
+  return ` [${bulk.present} of ${counted(bulk.size, 'object')}${outcomes ? `: ${outcomes}` : ''}]`;
 };
 
 const flagText = ({ flags }: Row): string => (flags.length === 0 ? '' : ` (${flags.join(', ')})`);

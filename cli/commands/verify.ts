@@ -83,7 +83,9 @@ const print = (report: VerificationReport, { out }: CommandContext): void => {
     out(`warning: ${kind} of emitter ${emitter} ${JSON.stringify(warning)}`);
   if (report.outcome === 'verified')
     return out(`verified: origin=${report.origin} size=${report.size} root=${report.root}`);
-  return out(`refuted: ${describeProblem(report.problem)} (${report.entriesChecked} entries before it hold)`);
+  const checked = report.entriesChecked;
+  const held = checked === 1 ? '1 entry before it holds' : `${checked} entries before it hold`;
+  return out(`refuted: ${describeProblem(report.problem)} (${held})`);
 };
 
 interface SelfCheck {

@@ -23,8 +23,9 @@ export const httpFiles = (prefix: string, token: string): LogFiles => {
       signal: AbortSignal.timeout(fetchMsMax),
     });
     if (response.status === 404) return undefined;
-    if (response.status === 401 || response.status === 403)
-      throw new CliError(exitCodes.refused, `${base} refuses the token (${response.status})`);
+    if (response.status === 401) throw new CliError(exitCodes.refused, `${base} does not know the token`);
+    if (response.status === 403)
+      throw new CliError(exitCodes.refused, `${base}: the role of the token may not read the log (operation readLog)`);
     if (!response.ok) throw new Error(`status ${response.status}`);
     return new Uint8Array(await response.arrayBuffer());
   };

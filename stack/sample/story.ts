@@ -14,7 +14,7 @@ const rule = (title: string): string => `\n--- ${title} ${'-'.repeat(Math.max(0,
 const step = ({ depth, event, bulk }: TimelineRow): string => {
   const what = `${event.action} ${event.phase}${event.outcome ? ` ${event.outcome}` : ''}`;
   const who = `${event.system}, by ${event.actor.principal}`;
-  const many = bulk ? ` (${bulk.size} objects)` : '';
+  const many = bulk ? ` (${bulk.size} object${bulk.size === 1 ? '' : 's'})` : '';
   return `${String(event.index).padStart(6)}  ${'  '.repeat(Math.min(depth, 12))}${what}${many}  [${who}]`;
 };
 

@@ -9,6 +9,8 @@ import { runCli } from '../../cli/main.ts';
 import { commands } from '../../cli/commands/commands.ts';
 import { printable } from '../../cli/print.ts';
 import { appendIncident, type Incident } from '../api/incident.ts';
+import { connectors } from '../../activities/connectors/registry.ts';
+import { createToolCatalogue } from '../../stack/temporal/toolCatalogue.ts';
 import { openTestApi, type TestApi } from '../api/openApi.ts';
 import { emitterOf } from '../trail/events.ts';
 import { cliOf, type Ran } from './cli.ts';
@@ -44,6 +46,24 @@ describe('every command', () => {
       expect(text).toContain(`npx trailkeeper ${name}`);
     },
   );
+
+  it('takes each example of its help', async () => {
+    const catalogue = createToolCatalogue(connectors);
+    const examples = commands.flatMap(({ help }) =>
+      [...help.matchAll(/^ {2}npx trailkeeper (.*)$/gm)].map(([, line]) => line!),
+    );
+    for (const example of examples) {
+      const argv = [...example.replace(/ > \S+$/, '').matchAll(/'([^']*)'|"([^"]*)"|(<[^>]+>|\S+)/g)].map(
+        ([, single, double, bare]) => single ?? double ?? bare!,
+      );
+      const { err } = await cli('nobody', ...argv, '--credentials', join(folder, 'none.json'));
+      // Commander says so where it is the usage that is wrong.
+      expect([example, err.join()]).toEqual([example, expect.not.stringContaining('--help')]);
+      const [tool, params] = ['--tool', '--params'].map((flag) => argv[argv.indexOf(flag) + 1]!);
+      const issues = argv[0] === 'perform' ? catalogue.issues(tool!, JSON.parse(params!)) : [];
+      expect([example, issues]).toEqual([example, []]);
+    }
+  });
 
   it('ends with 2 where it is used wrongly', async () => {
     for (const argv of [
@@ -96,6 +116,31 @@ describe('looking at the record', () => {
     expect(all.out.length).toBe(out.length + 6);
     const asJson = await cli('auditor', 'timeline', incident.correlationId, '--json');
     expect(parsed(asJson).rows).toHaveLength(out.length);
+  });
+
+  it('timeline names a clock that is off only from three entries on', async () => {
+    for (const [count, correlationId] of [
+      [2, 'e'.repeat(32)],
+      [3, 'f'.repeat(32)],
+    ] as const) {
+      const next = emitterOf(`slow-${count}`);
+      const eventTime = new Date(Date.now() - 60_000).toISOString();
+      const events = Array.from({ length: count }, () => next({ correlationId, eventTime }));
+      await api.trails.acme.writer.append(events, 'reported');
+      const { out } = await cli('auditor', 'timeline', correlationId);
+      expect(out.filter((line) => line.startsWith(`clock of slow-${count}`))).toHaveLength(count === 3 ? 1 : 0);
+    }
+  });
+
+  it('events names the action and the digest that an approval is asked for', async () => {
+    const next = emitterOf('platform/action/01a20d83-5061-75a4-a940-f3bd664d4f0f');
+    const parametersDigest = 'a'.repeat(64);
+    const request = { action: 'approval.request', phase: 'intent', outcome: 'pending', parametersDigest } as const;
+    await api.trails.acme.writer.append([next({ ...request, correlationId: 'c'.repeat(32) })], 'platform');
+    const { out } = await cli('approver', 'events', '--action', 'approval.request');
+    expect(out).toEqual([
+      expect.stringMatching(`: action 01a20d83-5061-75a4-a940-f3bd664d4f0f, digest ${parametersDigest}$`),
+    ]);
   });
 
   it('diagnose names the cause with its citations, and ends with 0 where there is one', async () => {
@@ -166,7 +211,10 @@ describe('looking at the record', () => {
       exit: 0,
       out: [incident.correlationId],
     });
-    expect((await cli('responder', 'correlate', 'salesforce', 'nobody')).exit).toBe(1);
+    const nothing = await cli('responder', 'correlate', 'salesforce', 'nobody');
+    expect(nothing).toMatchObject({ exit: 1, out: [], err: ['nothing found'] });
+    expect((await cli('responder', 'correlate', 'salesforce', 'nobody', '--json')).err).toEqual([]);
+    expect(await cli('auditor', 'gaps')).toMatchObject({ exit: 0, out: [], err: ['no gaps'] });
     const next = emitterOf('gappy-cli');
     next();
     await api.trails.acme.writer.append([next()], 'reported');
@@ -226,10 +274,12 @@ describe('changing things', () => {
     await writeFile(file, JSON.stringify([event]));
     expect((await cli('agent', 'record', file)).out[0]).toMatch(/^accepted /);
     expect((await cli('agent', 'record', file)).out[0]).toMatch(/^duplicate /);
-    await writeFile(file, JSON.stringify([{ ...event, id: uuidv7(), nonsense: 1 }]));
+    const bad = { ...event, id: uuidv7(), nonsense: 1 };
+    await writeFile(file, JSON.stringify([event, bad]));
     const refused = await cli('agent', 'record', file);
     expect(refused.exit).toBe(3);
-    expect(refused.out[0]).toMatch(/^refused BAD_INPUT/);
+    expect(refused.out[0]).toMatch(/^duplicate /);
+    expect(refused.out[1]).toContain(`refused #2 ${bad.id} BAD_INPUT: `);
     const content = join(folder, 'mapping.json');
     await writeFile(content, JSON.stringify({ name: 'contacts', version: '5', fields: { phone: 'MobilePhone' } }));
     const published = await cli(
@@ -248,7 +298,7 @@ describe('changing things', () => {
 
   it('suspends and resumes the instance, with the reason in the record', async () => {
     const suspended = await cli('responder', 'suspend', '--reason', 'it writes wrong numbers');
-    expect(suspended.exit).toBe(0);
+    expect(suspended).toMatchObject({ exit: 0, out: [expect.stringMatching(/^suspended; recorded as #\d+$/)] });
     expect(await (await api.services.open(api.ids.acme)).control.suspended()).toBe(true);
     expect((await cli('responder', 'resume', '--reason', 'corrected')).exit).toBe(0);
     expect(await (await api.services.open(api.ids.acme)).control.suspended()).toBe(false);
