@@ -8,6 +8,7 @@ import type { Caller, OperationContext } from '../context.ts';
 import type { ApiErrorCode } from '../errors.ts';
 import { codeOfRefusal, issuesOf } from './append.ts';
 import { resolveIdentities } from './identities.ts';
+import { runCheckOf } from './reportedRuns.ts';
 import { RefusalBudget } from './refusalBudget.ts';
 
 export interface RecordResult {
@@ -46,11 +47,15 @@ const check = async (
   const parsed = events.map(parse);
   const fitting = parsed.filter((one): one is ReportedEvent => !('code' in one));
   const resolved = await resolveIdentities(instance, fitting);
+  const checkRun = await runCheckOf(
+    instance.trail.reader,
+    resolved.filter((one): one is EventInput => !('code' in one)),
+  );
   let next = 0;
   return parsed.map((one) => {
     if ('code' in one) return one;
     const event = resolved[next++]!;
-    return 'code' in event ? event : (refusalOfActor(caller, event) ?? event);
+    return 'code' in event ? event : (refusalOfActor(caller, event) ?? checkRun(event) ?? event);
   });
 };
 

@@ -3,7 +3,7 @@ import type { EventId, PrincipalId, RunId } from '../../schema/ids.ts';
 import { ApiError, notFound } from '../errors.ts';
 import type { OperationContext } from '../context.ts';
 import { findIntent } from './intents.ts';
-import { findRun } from './runLookup.ts';
+import { findClosing, findRun } from './runLookup.ts';
 
 export interface HandOffInput {
   readonly runId: RunId;
@@ -21,6 +21,7 @@ export const handOff = async (
   const run = await findRun(ctx, runId);
   if (caller.role === 'agent' && run.agent !== caller.principal)
     throw new ApiError('FORBIDDEN', 'runId: an agent hands over its own runs only');
+  if (await findClosing(ctx, runId)) throw new ApiError('RUN_CLOSED', 'the run is closed; open a new one');
   const person = await instance.control.principal(to);
   if (person?.kind !== 'human' || person.disabled)
     throw new ApiError('BAD_INPUT', 'to: not a registered person of this instance');

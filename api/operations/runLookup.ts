@@ -1,4 +1,5 @@
 /** Finds a run by its opening in the log, which is what says that there is such a run. */
+import { runEmitter } from '../../domain/action/entryIds.ts';
 import type { CorrelationId, EventId, PrincipalId, RunId } from '../../schema/ids.ts';
 import type { Entry } from '../../schema/event.ts';
 import type { IndexedEvent } from '../../trail/reader.ts';
@@ -49,8 +50,8 @@ const afterWaiting = async ({ instance }: OperationContext, runId: RunId): Promi
   return found;
 };
 
-/** The recorded closing; undefined for an open run. */
-export const findClosing = async ({ instance }: OperationContext, runId: RunId): Promise<IndexedEvent | undefined> =>
-  (await instance.trail.reader.find({ run: runId, action: 'run.close' }, { limit: 10 })).find(
-    ({ entry }) => entry.provenance === 'platform',
-  );
+/** The last closing that is recorded; undefined for an open run. */
+export const findClosing = async ({ instance }: OperationContext, runId: RunId): Promise<IndexedEvent | undefined> => {
+  const own = { emitter: runEmitter(openingId(runId)), action: 'run.close' } as const;
+  return (await instance.trail.reader.findLatest(own, 1))[0];
+};

@@ -1,6 +1,7 @@
 /** Opening and closing runs. The log comes first: a run is open because its opening stands there. */
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { WorkflowNotFoundError } from '@temporalio/client';
+import canonicalize from 'canonicalize';
 import { actionsMaxDefault, actionsMaxLimit } from '../../domain/action/admission.ts';
 import { runWorkflowId, taskQueues, type RunInput } from '../../domain/action/contract.ts';
 import { runEmitter, spanOf } from '../../domain/action/entryIds.ts';
@@ -12,6 +13,7 @@ import { eventIdTimeMs, type EventId, type PrincipalId, type RunId } from '../..
 import type { Json, JsonObject } from '../../schema/json.ts';
 import { derivedEventId } from '../../store/derived-id.ts';
 import { newCorrelationId, newEventId } from '../../trail/recorder.ts';
+import type { IndexedEvent } from '../../trail/reader.ts';
 import type { run } from '../../workflows/run.ts';
 import { closeRunUpdate, endRunUpdate } from '../../workflows/messages.ts';
 import { ApiError } from '../errors.ts';
@@ -168,21 +170,27 @@ export interface ClosedRunView {
 
 /**
  * First no action can begin any more, then the record is checked, then the closing is recorded, then the workflow ends.
- * After a crash anywhere the same call completes it; the first closing that stands is the one.
+ * After a crash anywhere the same call completes it. A closing with nothing missing is the last one; a run that was
+ * incomplete is checked again, and closed again where it lacks something else or nothing any more.
  */
 export const closeRun = async (ctx: OperationContext, { runId }: { runId: RunId }): Promise<ClosedRunView> => {
   const opened = await findRun(ctx, runId);
   const { caller } = ctx;
   if (caller.role === 'agent' && opened.agent !== caller.principal)
     throw new ApiError('FORBIDDEN', 'runId: an agent closes its own runs only');
-  if (!(await findClosing(ctx, runId))) await recordClosing(ctx, opened);
+  const standing = await findClosing(ctx, runId);
+  if (!standing) await recordClosing(ctx, opened, { entry: await beginClosing(ctx, opened), sequence: 2 });
+  else if (standing.entry.outcome !== 'success') await closeAgain(ctx, opened, standing);
   await endRun(ctx, opened);
   const closing = (await afterIndexing(ctx, () => findClosing(ctx, runId)))!;
-  const [open] = await ctx.instance.trail.reader.withParts([closing], (_entry, { name }) => name === 'completeness');
-  const part = open?.parts?.['completeness'];
   const state = closing.entry.outcome === 'success' ? 'COMPLETE' : 'INCOMPLETE';
-  const missing = part?.state === 'present' ? ((part.content as { missing?: MissingPiece[] }).missing ?? []) : [];
-  return { runId, state, missing };
+  return { runId, state, missing: await missingOf(ctx, closing) };
+};
+
+const missingOf = async ({ instance }: OperationContext, closing: IndexedEvent): Promise<MissingPiece[]> => {
+  const [open] = await instance.trail.reader.withParts([closing], (_entry, { name }) => name === 'completeness');
+  const part = open?.parts?.['completeness'];
+  return part?.state === 'present' ? ((part.content as { missing?: MissingPiece[] }).missing ?? []) : [];
 };
 
 const afterIndexing = async <T>({ instance }: OperationContext, look: () => Promise<T>): Promise<T> => {
@@ -191,12 +199,25 @@ const afterIndexing = async <T>({ instance }: OperationContext, look: () => Prom
   return look();
 };
 
-const recordClosing = async (ctx: OperationContext, opened: OpenedRun): Promise<void> => {
+interface ClosingPlace {
+  readonly entry: EventId;
+  readonly sequence: number;
+  /** What an earlier closing found missing: the same again is not recorded again. */
+  readonly before?: readonly MissingPiece[];
+}
+
+const closeAgain = async (ctx: OperationContext, opened: OpenedRun, standing: IndexedEvent): Promise<void> => {
+  const sequence = standing.entry.emitter.sequence + 1;
+  await recordClosing(ctx, opened, { entry: newEventId(), sequence, before: await missingOf(ctx, standing) });
+};
+
+const recordClosing = async (ctx: OperationContext, opened: OpenedRun, place: ClosingPlace): Promise<void> => {
   const { runId, correlationId, opening } = opened;
   const { caller, services } = ctx;
-  const entry = await beginClosing(ctx, opened);
+  const { entry, sequence, before } = place;
   const completeness = await afterIndexing(ctx, () => completenessOf(ctx, runId));
   const missing = completeness.state === 'COMPLETE' ? [] : completeness.missing.map(toPiece);
+  if (before && canonicalize(before) === canonicalize(missing)) return;
   try {
     await appendOwn(ctx, {
       id: entry,
@@ -206,7 +227,7 @@ const recordClosing = async (ctx: OperationContext, opened: OpenedRun): Promise<
       causedBy: opening.id,
       runId,
       ...(opening.sessionId && { sessionId: opening.sessionId }),
-      emitter: { id: runEmitter(runId as string as EventId), sequence: 2 },
+      emitter: { id: runEmitter(runId as string as EventId), sequence },
       eventTime: new Date(services.nowMs()).toISOString(),
       actor: { principal: caller.principal, kind: caller.kind },
       ...(opening.onBehalfOf && { onBehalfOf: opening.onBehalfOf }),

@@ -63,7 +63,8 @@ export type Mutation = {
   readonly decideAction: Action;
   /**
    * Takes events that the agent's own runtime observed, 1,000 at most a call, each as docs/event-model.md says. Each is
-   * answered for itself, in order: one that is refused does not stop the others.
+   * answered for itself, in order: one that is refused does not stop the others. An event with a `runId` names a run of
+   * this instance, and has its correlation id; once the run is closed, it is taken only where it fills a gap of its emitter.
    */
   readonly recordEvents: ReadonlyArray<RecordResult>;
   /**
@@ -79,11 +80,12 @@ export type Mutation = {
   readonly performAction: Action;
   /** Says, as a person who has looked, how an action with unknown outcome ended. ACTION_NOT_UNKNOWN for all others. */
   readonly settleAction: Action;
-  /** Hands a run over to a person, and records why. */
+  /** Hands an open run over to a person, and records why. */
   readonly handOff: HandOff;
   /**
    * Closes a run. COMPLETE where every intent has a final outcome and no emitter has a gap; else INCOMPLETE, and what is
-   * missing is named.
+   * missing is named. A closed run takes no actions, no hand-over, and only such reported events as fill a gap. Closing an
+   * incomplete run again checks it again, and it may become COMPLETE.
    */
   readonly closeRun: ClosedRun;
   /**

@@ -83,6 +83,22 @@ export class Producers {
     this.#shape = shape;
   }
 
+  /** What opens the runs that the events belong to. */
+  openings(): EventInput[] {
+    return this.#runs.map(({ runId, correlationId }) => ({
+      id: runId as string as EventId,
+      correlationId,
+      spanId: hex(8) as SpanId,
+      runId,
+      emitter: { id: `platform/run/${runId}`, sequence: 1 },
+      eventTime: new Date().toISOString(),
+      actor: { principal: 'sales-agent' as PrincipalId, kind: 'agent' },
+      action: 'run.open',
+      phase: 'intent',
+      system: 'trailkeeper',
+    }));
+  }
+
   event(producer: number): EventInput {
     const sequence = (this.#sequences[producer]! += 1);
     return benchEvent({ run: this.#runs[producer]!, sequence, ...this.#shape((this.#made += 1)) });

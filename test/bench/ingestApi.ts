@@ -33,11 +33,14 @@ export const ingestApi: Benchmark = {
   title: 'Sealed ingest through the whole HTTP API (GraphQL), against bare inserts of the same events',
   async run(environment) {
     const events = environment.extent.events ?? sizes[environment.extent.scale];
-    const { at, tokens, tails } = await provisionedInstance(environment, 'api');
+    const { at, trail, tokens, tails } = await provisionedInstance(environment, 'api');
+    const from = new Producers(producers);
+    // The API looks their runs up.
+    await trail.writer.append(from.openings(), 'platform');
+    await trail.reader.fresh(60_000);
     // As in ingest-trail, the index is not part of an acknowledgement.
     await tails.stop();
     const api = await startApiProcess(environment, at.keysFolder);
-    const from = new Producers(producers);
     checkShape(from.event(0));
     const comparisons = await holdContest(
       {
