@@ -85,6 +85,8 @@ describe('npm start', { timeout: 900_000 }, () => {
     expect(run.output()).toMatch(/independent \(Go\): +(verified: origin=|the outside verdict was not run)/);
     expect(run.output()).toContain('diagnosis: established (integration)');
     expect((await stat(join(folder, 'credentials.json'))).mode & 0o777).toBe(0o600);
+    const { instances } = JSON.parse(await readFile(join(folder, 'credentials.json'), 'utf8'));
+    expect(instances.acme.principals).toMatchObject({ agent: 'sales-agent', auditor: 'akira' });
   });
 
   it('goes on with its data after it was killed, and stops everything when asked', async () => {
@@ -96,6 +98,8 @@ describe('npm start', { timeout: 900_000 }, () => {
 
     const again = start();
     await again.said('Ctrl-C ends all of it');
+    expect(again.output()).toMatch(/npx trailkeeper timeline [0-9a-f]{32} --as acme\/auditor/);
+    expect(again.output()).toMatch(/npx trailkeeper correlate salesforce 003\w{15} --as acme\/responder/);
     again.process.kill('SIGINT');
     await exited(again, 0);
     expect(again.output()).toMatch(/our own check: +verified/);
