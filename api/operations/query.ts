@@ -24,7 +24,10 @@ export const extentOf = async (reader: TrailReader): Promise<Extent> => {
 export const absent = (what: string, { behind }: Extent): ApiError =>
   behind === 0
     ? notFound(what)
-    : new ApiError('TRAIL_UNAVAILABLE', `the index is ${behind} entries behind; ask again in a moment`);
+    : new ApiError(
+        'TRAIL_UNAVAILABLE',
+        `the index is ${behind} ${behind === 1 ? 'entry' : 'entries'} behind; ask again in a moment`,
+      );
 
 /** Each narrows the rows down to few, whatever else is asked. */
 const narrowing = ['correlationId', 'runId', 'emitter', 'resource'] as const satisfies readonly (keyof EventFilter)[];
