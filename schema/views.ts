@@ -31,4 +31,5 @@ export interface ActionView {
     readonly decidedBy?: PrincipalId;
   };
   readonly attempts: number;
+  readonly objects: { readonly succeeded: number; readonly failed: number; readonly notTried: number };
 }

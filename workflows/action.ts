@@ -258,10 +258,12 @@ class GuardedAction {
       settlement,
     });
     this.progress = going(this.progress, 'ATTEMPTING');
+    const size = unknown.size ?? 1;
     if (settlement.outcome === 'success') {
-      this.#count({ ...unknown, objects: { succeeded: 1, failed: 0 } });
+      this.#count({ ...unknown, objects: { succeeded: size, failed: 0 } });
       return undefined;
     }
+    this.#count({ ...unknown, objects: { succeeded: 0, failed: size } });
     return { outcome: 'failure', ...(unknown.code && { code: unknown.code }) };
   }
 

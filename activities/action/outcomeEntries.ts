@@ -58,7 +58,7 @@ export const outcomeGroup = (
     attempt: attempt.number,
   };
   const settleAfterMs = tool.settle === undefined ? -1 : (tool.settleAfterMs ?? 0);
-  const base = { kind: 'recorded' as const, entry: slot.id, settleAfterMs };
+  const base = { kind: 'recorded' as const, entry: slot.id, settleAfterMs, size: Math.max(1, items.length) };
   if (end.kind === 'failed') {
     const { outcome, code, httpStatus, retryAfterMs, detail } = end;
     const error = code && {
@@ -178,6 +178,7 @@ export const recordedOutcome = (
     outcome,
     ...(code && { code }),
     objects: { succeeded, failed },
+    size: Math.max(1, step.items.length),
     ...(entry.error?.retryAfterMs !== undefined && { retryAfterMs: entry.error.retryAfterMs }),
     settleAfterMs: tool.settle === undefined ? -1 : (tool.settleAfterMs ?? 0),
     verifiable: outcome === 'success' && tool.verify !== undefined,

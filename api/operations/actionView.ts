@@ -21,7 +21,9 @@ const pollMsMin = 250;
 const pollMsMax = 2000;
 
 export const viewOf = (intent: Entry, progress: ActionProgress): ActionView => {
-  const { state, outcome, error, approval, attempts } = progress;
+  const { state, outcome, error, approval, attempts, objects } = progress;
+  const over = state === 'FAILED' || state === 'DENIED';
+  const notTried = over ? Math.max(0, (intent.count ?? 1) - objects.succeeded - objects.failed) : 0;
   return {
     id: intent.id,
     runId: intent.runId!,
@@ -37,6 +39,7 @@ export const viewOf = (intent: Entry, progress: ActionProgress): ActionView => {
       },
     }),
     attempts,
+    objects: { succeeded: objects.succeeded, failed: objects.failed, notTried },
   };
 };
 

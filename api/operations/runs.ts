@@ -7,6 +7,8 @@ import { runWorkflowId, taskQueues, type RunInput } from '../../domain/action/co
 import { runEmitter, spanOf } from '../../domain/action/entryIds.ts';
 import { checkCompleteness, type Completeness } from '../../domain/completeness.ts';
 import { missingSentence } from '../../domain/diagnosis/renderMissing.ts';
+import { groupActions, type ActionRecord } from '../../domain/timeline/actions.ts';
+import { objectTallyOf } from '../../domain/timeline/objectTally.ts';
 import { formatTraceparent } from '../../domain/traceContext.ts';
 import type { RecordedEvent, Versions } from '../../schema/event.ts';
 import { eventIdTimeMs, type EventId, type PrincipalId, type RunId } from '../../schema/ids.ts';
@@ -166,6 +168,8 @@ export interface ClosedRunView {
   readonly runId: RunId;
   readonly state: 'COMPLETE' | 'INCOMPLETE';
   readonly missing: readonly MissingPiece[];
+  /** Objects that failed actions never tried: the record lacks nothing, but the work is not done. */
+  readonly notes: readonly MissingPiece[];
 }
 
 /**
@@ -184,13 +188,16 @@ export const closeRun = async (ctx: OperationContext, { runId }: { runId: RunId 
   await endRun(ctx, opened);
   const closing = (await afterIndexing(ctx, () => findClosing(ctx, runId)))!;
   const state = closing.entry.outcome === 'success' ? 'COMPLETE' : 'INCOMPLETE';
-  return { runId, state, missing: await missingOf(ctx, closing) };
+  return { runId, state, ...(await foundAt(ctx, closing)) };
 };
 
-const missingOf = async ({ instance }: OperationContext, closing: IndexedEvent): Promise<MissingPiece[]> => {
+type Found = Pick<ClosedRunView, 'missing' | 'notes'>;
+
+const foundAt = async ({ instance }: OperationContext, closing: IndexedEvent): Promise<Found> => {
   const [open] = await instance.trail.reader.withParts([closing], (_entry, { name }) => name === 'completeness');
   const part = open?.parts?.['completeness'];
-  return part?.state === 'present' ? ((part.content as { missing?: MissingPiece[] }).missing ?? []) : [];
+  const content = (part?.state === 'present' ? part.content : {}) as Partial<Found>;
+  return { missing: content.missing ?? [], notes: content.notes ?? [] };
 };
 
 const afterIndexing = async <T>({ instance }: OperationContext, look: () => Promise<T>): Promise<T> => {
@@ -208,14 +215,14 @@ interface ClosingPlace {
 
 const closeAgain = async (ctx: OperationContext, opened: OpenedRun, standing: IndexedEvent): Promise<void> => {
   const sequence = standing.entry.emitter.sequence + 1;
-  await recordClosing(ctx, opened, { entry: newEventId(), sequence, before: await missingOf(ctx, standing) });
+  await recordClosing(ctx, opened, { entry: newEventId(), sequence, before: (await foundAt(ctx, standing)).missing });
 };
 
 const recordClosing = async (ctx: OperationContext, opened: OpenedRun, place: ClosingPlace): Promise<void> => {
   const { runId, correlationId, opening } = opened;
   const { caller, services } = ctx;
   const { entry, sequence, before } = place;
-  const completeness = await afterIndexing(ctx, () => completenessOf(ctx, runId));
+  const { completeness, notes } = await afterIndexing(ctx, () => completenessOf(ctx, runId));
   const missing = completeness.state === 'COMPLETE' ? [] : completeness.missing.map(toPiece);
   if (before && canonicalize(before) === canonicalize(missing)) return;
   try {
@@ -235,7 +242,12 @@ const recordClosing = async (ctx: OperationContext, opened: OpenedRun, place: Cl
       phase: 'outcome',
       outcome: completeness.state === 'COMPLETE' ? 'success' : 'failure',
       system: 'trailkeeper',
-      parts: [{ name: 'completeness', content: { state: completeness.state, missing: missing as never } }],
+      parts: [
+        {
+          name: 'completeness',
+          content: { state: completeness.state, missing: missing as never, notes: notes as never },
+        },
+      ],
     });
   } catch (error) {
     const stands = error instanceof ApiError && (error.code === 'ID_CONFLICT' || error.code === 'SEQUENCE_CONFLICT');
@@ -277,7 +289,10 @@ const endRun = async (ctx: OperationContext, opened: OpenedRun): Promise<void> =
 
 const pageSize = 1000;
 
-const completenessOf = async ({ instance }: OperationContext, runId: RunId): Promise<Completeness> => {
+const completenessOf = async (
+  { instance }: OperationContext,
+  runId: RunId,
+): Promise<{ completeness: Completeness; notes: MissingPiece[] }> => {
   const { reader } = instance.trail;
   const events: RecordedEvent[] = [];
   for (;;) {
@@ -287,7 +302,21 @@ const completenessOf = async ({ instance }: OperationContext, runId: RunId): Pro
     if (page.length < pageSize) break;
   }
   const emitters = await reader.emitters([...new Set(events.map(({ entry }) => entry.emitter.id))]);
-  return checkCompleteness(events, new Map(emitters.map(({ _id, ...state }) => [_id, state])));
+  const completeness = checkCompleteness(events, new Map(emitters.map(({ _id, ...state }) => [_id, state])));
+  return { completeness, notes: groupActions(events).flatMap(noteOf) };
+};
+
+/** A final failure is final, and says nothing of the objects that no call came to any more. */
+const noteOf = (record: ActionRecord): MissingPiece[] => {
+  const { succeeded, failed, notTried } = objectTallyOf(record);
+  if (record.provenance !== 'platform' || record.attempts.length === 0 || notTried === 0) return [];
+  return [
+    {
+      kind: 'objects-never-tried',
+      text: `action ${record.intentId} failed${succeeded > 0 ? ' in part' : ''}: ${succeeded} succeeded, ${failed} failed, ${notTried} never tried`,
+      details: { intent: record.intentId, succeeded, failed, notTried },
+    },
+  ];
 };
 
 const toPiece = (reason: Extract<Completeness, { state: 'INCOMPLETE' }>['missing'][number]): MissingPiece => {

@@ -4,7 +4,8 @@ import { CliError, exitCodes, type ExitCode } from '../exit.ts';
 import { counted, printJson } from '../print.ts';
 import { json } from './jsonInput.ts';
 
-const actionFields = 'id runId state outcome error parametersDigest approval { state expires decidedBy } attempts';
+const actionFields =
+  'id runId state outcome error parametersDigest approval { state expires decidedBy } attempts objects { succeeded failed notTried }';
 
 interface ActionAnswer {
   readonly id: string;
@@ -14,6 +15,7 @@ interface ActionAnswer {
   readonly parametersDigest: string;
   readonly approval: { readonly state: string; readonly expires: string } | null;
   readonly attempts: number;
+  readonly objects: { readonly succeeded: number; readonly failed: number; readonly notTried: number };
 }
 
 const show = (action: ActionAnswer, { flags, out }: CommandContext): ExitCode => {
@@ -21,6 +23,9 @@ const show = (action: ActionAnswer, { flags, out }: CommandContext): ExitCode =>
   else {
     const { id, state, error, attempts, approval, parametersDigest } = action;
     out(`${id} ${state}${error ? ` ${error}` : ''} (${counted(attempts, 'attempt')})`);
+    const { succeeded, failed, notTried } = action.objects;
+    if (succeeded + failed + notTried > 1)
+      out(`objects: ${succeeded} succeeded, ${failed} failed, ${notTried} never tried`);
     if (state === 'AWAITING_APPROVAL')
       out(`waits for approval until ${approval?.expires}; digest of the parameters: ${parametersDigest}`);
   }

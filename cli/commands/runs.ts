@@ -80,12 +80,13 @@ export const handOff: CliCommand<HandOffFlags> = {
 };
 
 const closeRunDocument = `mutation CloseRun($input: CloseRunInput!) {
-  closeRun(input: $input) { runId state missing { kind text details } }
+  closeRun(input: $input) { runId state missing { kind text details } notes { kind text details } }
 }`;
 
 interface ClosedRun {
   readonly state: 'COMPLETE' | 'INCOMPLETE';
   readonly missing: readonly { readonly text: string }[];
+  readonly notes: readonly { readonly text: string }[];
 }
 
 export const closeRun: CliCommand<Flags> = {
@@ -97,9 +98,10 @@ export const closeRun: CliCommand<Flags> = {
   documents: [closeRunDocument],
   async run([runId], flags, context) {
     const answer = await context.client().ask<{ closeRun: ClosedRun }>(closeRunDocument, { input: { runId } });
-    const { state, missing } = answer.closeRun;
+    const { state, missing, notes } = answer.closeRun;
+    const lines = [...missing.map(({ text }) => `missing: ${text}`), ...notes.map(({ text }) => `note: ${text}`)];
     if (flags.json) printJson(context, answer.closeRun);
-    else for (const line of [state, ...missing.map(({ text }) => `missing: ${text}`)]) context.out(line);
+    else for (const line of [state, ...lines]) context.out(line);
     return state === 'COMPLETE' ? exitCodes.ok : exitCodes.negative;
   },
 };

@@ -140,6 +140,8 @@ export interface RecordedOutcome {
   /** Log index of `entry`, where this execution wrote it. */
   readonly index?: number;
   readonly objects: { readonly succeeded: number; readonly failed: number };
+  /** Objects of the call; absent in what was recorded before this was told. */
+  readonly size?: number;
   readonly retryAfterMs?: number;
   /** How long after the call a look at the target is certain; -1 where nothing but a person can tell. */
   readonly settleAfterMs: number;

@@ -7,6 +7,8 @@ import type { ApprovalState } from './approval.ts';
 export const progressFromLog = (events: readonly RecordedEvent[]): ActionProgress => {
   let progress = beginning;
   let expiresMs = 0;
+  /** Objects of the call before, where it has more than one. */
+  let members: number | undefined;
   for (const event of events) {
     const { entry } = event;
     if (entry.action === 'approval.request') {
@@ -17,9 +19,17 @@ export const progressFromLog = (events: readonly RecordedEvent[]): ActionProgres
       const approval: ApprovalState = { state, expiresMs, decidedBy: entry.actor.principal };
       progress = { ...going(progress, 'DECIDING'), approval };
     } else if (entry.action === 'action.settle') {
-      progress = ended(progress, entry.outcome === 'success' ? 'success' : 'failure', progress.error);
+      const success = entry.outcome === 'success';
+      progress = ended(counted(progress, success, members ?? 1), success ? 'success' : 'failure', progress.error);
     } else if (entry.batch === undefined) {
+      if (entry.phase === 'attempt') members = entry.count;
       progress = afterCallEntry(progress, event);
+      // Where a call has objects with entries of their own, these are counted when they come.
+      const whole = members === undefined ? 1 : entry.count === undefined ? members : 0;
+      if (entry.phase === 'outcome' && entry.attempt !== undefined) {
+        if (entry.outcome === 'failure') progress = counted(progress, false, whole);
+        else if (entry.outcome === 'success' && members === undefined) progress = counted(progress, true, 1);
+      }
     } else if (entry.phase === 'outcome') {
       const { succeeded, failed } = progress.objects;
       const objects =
@@ -29,6 +39,12 @@ export const progressFromLog = (events: readonly RecordedEvent[]): ActionProgres
     }
   }
   return progress;
+};
+
+const counted = (progress: ActionProgress, success: boolean, count: number): ActionProgress => {
+  const { succeeded, failed } = progress.objects;
+  const objects = success ? { succeeded: succeeded + count, failed } : { succeeded, failed: failed + count };
+  return { ...progress, objects };
 };
 
 const afterCallEntry = (progress: ActionProgress, { entry }: RecordedEvent): ActionProgress => {

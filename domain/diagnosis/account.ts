@@ -3,6 +3,7 @@ import type { RecordedEvent } from '../../schema/event.ts';
 import type { ErrorCode, Outcome } from '../../schema/taxonomy.ts';
 import { isRetried, lackOfAttempt } from '../completeness.ts';
 import type { ActionRecord } from '../timeline/actions.ts';
+import { objectTallyOf } from '../timeline/objectTally.ts';
 import { changes } from './changes.ts';
 import type { Evidence, Integrity } from './evidence.ts';
 import { cite, uniqueCitations, type Citation } from './finding.ts';
@@ -119,6 +120,7 @@ const step = (action: ActionRecord): Statement[] => {
       calls: attempts.length,
       retries: attempts.filter((_, at) => at > 0 && isRetried(attempts, at - 1)).length,
       objects,
+      tally: objectTallyOf(action),
       errors: [...errors],
       citations: uniqueCitations([subject, ...ends, ...attempts.map((record) => record.attempt)].map(cite)),
     },

@@ -88,7 +88,7 @@ const sentences: Sentences = {
     `Action ${intent}, ${action} in ${system}, ${decisionsPhrase(decisions)}${approval === null ? '' : approvalPhrase[approval.result](approval.by)}.`,
   step: (step) => {
     const objects = Object.entries(step.objects).map(([outcome, count]) => `${count} ${outcome}`);
-    return `Action ${step.intent}, ${step.action} in ${step.system}, ${statusPhrases[step.status]}${step.settled ? ', as was found out afterwards' : ''} after ${counted(step.calls, 'call')}${step.retries > 0 ? `, ${step.retries} of them tried again` : ''}${objects.length > 0 ? `; objects: ${objects.join(', ')}` : ''}${step.errors.length > 0 ? `; errors: ${step.errors.join(', ')}` : ''}.`;
+    return `Action ${step.intent}, ${step.action} in ${step.system}, ${stepPhrase(step)}${step.settled ? ', as was found out afterwards' : ''} after ${counted(step.calls, 'call')}${step.retries > 0 ? `, ${step.retries} of them tried again` : ''}${objects.length > 0 && step.status !== 'partial' ? `; objects: ${objects.join(', ')}` : ''}${step.errors.length > 0 ? `; errors: ${step.errors.join(', ')}` : ''}.`;
   },
   change: ({ system, action, field, objects, unreadable, examples }) => {
     const shown = examples.map(({ from, to, objects: n }) => `${from ?? 'nothing'} to ${to} (${n})`);
@@ -127,7 +127,7 @@ const approvalPhrase = {
 
 const statusPhrases: Readonly<Record<Extract<Statement, { kind: 'step' }>['status'], string>> = {
   success: 'succeeded',
-  partial: 'succeeded in part',
+  partial: 'failed in part',
   failure: 'failed',
   denied: 'was denied',
   unknown: 'has an unknown outcome: it may or may not have taken effect',
@@ -142,6 +142,12 @@ const standingPhrase = (what: VersionedPart, standing: Standing): string => {
   if (standing.state === 'other-published') return `, although ${standing.inForce} was in force`;
   return what === 'connector' ? '' : '; whether it was the one in force is unknown, since no publication is recorded';
 };
+
+/** Where several objects were meant, how many of them it took effect in is what the reader has to know. */
+const stepPhrase = ({ status, tally: { succeeded, failed, notTried } }: Extract<Statement, { kind: 'step' }>): string =>
+  status === 'partial' || (status === 'failure' && succeeded + failed + notTried > 1)
+    ? `${statusPhrases[status]}: ${succeeded} succeeded, ${failed} failed, ${notTried} never tried,`
+    : statusPhrases[status];
 
 /** For a caller that shows what a run lacks without a diagnosis. */
 export const renderMissing = (missing: readonly MissingReason[]): string[] =>

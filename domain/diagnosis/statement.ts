@@ -2,6 +2,7 @@
 import type { EventId } from '../../schema/ids.ts';
 import type { Action, ActorKind, ErrorCode, Outcome, System } from '../../schema/taxonomy.ts';
 import type { MissingReason } from '../completeness.ts';
+import type { ObjectTally } from '../timeline/objectTally.ts';
 import type { Citation, PolicyReference } from './finding.ts';
 
 export type Statement = StatementDetail & { readonly citations: readonly Citation[] };
@@ -44,7 +45,9 @@ export type StatementDetail =
       readonly settled: boolean;
       readonly calls: number;
       readonly retries: number;
+      /** Entries of single objects, by outcome. */
       readonly objects: Readonly<Partial<Record<Outcome, number>>>;
+      readonly tally: ObjectTally;
       readonly errors: readonly ErrorCode[];
     }
   /** One field of the target system over all objects in which it changed. */

@@ -684,11 +684,21 @@ export type Action = {
   readonly approval: Maybe<Approval>;
   /** How many vendor calls were attempted. */
   readonly attempts: Scalars['Int']['output'];
+  readonly objects: ObjectTally;
   /**
    * What the tool returned, one value `{response, found}` for each vendor call that answered, for a reader who may see it
    * and for the agent itself. Reading it is recorded.
    */
   readonly results: ReadonlyArray<Scalars['JSONObject']['output']>;
+};
+
+/** How many objects an action concerned, by what became of them. */
+export type ObjectTally = {
+  readonly __typename?: 'ObjectTally';
+  readonly succeeded: Scalars['Int']['output'];
+  readonly failed: Scalars['Int']['output'];
+  /** In no call, because the action ended before. 0 while it goes on. */
+  readonly notTried: Scalars['Int']['output'];
 };
 
 export type HandOffInput = {
@@ -721,6 +731,8 @@ export type ClosedRun = {
   readonly runId: Scalars['RunId']['output'];
   readonly state: Completeness;
   readonly missing: ReadonlyArray<MissingPiece>;
+  /** What the record is complete without, but a reader must not overlook: objects that a failed action never tried. */
+  readonly notes: ReadonlyArray<MissingPiece>;
 };
 
 export type MissingPiece = {
@@ -1258,6 +1270,7 @@ export type ResolversTypes = {
   SettledOutcome: SettledOutcome;
   ActionState: ActionState;
   Action: ResolverTypeWrapper<ActionView>;
+  ObjectTally: ResolverTypeWrapper<ObjectTally>;
   HandOffInput: HandOffInput;
   HandOff: ResolverTypeWrapper<HandOff>;
   CloseRunInput: CloseRunInput;
@@ -1346,6 +1359,7 @@ export type ResolversParentTypes = {
   PerformActionInput: PerformActionInput;
   SettleActionInput: SettleActionInput;
   Action: ActionView;
+  ObjectTally: ObjectTally;
   HandOffInput: HandOffInput;
   HandOff: HandOff;
   CloseRunInput: CloseRunInput;
@@ -1597,7 +1611,14 @@ export type ActionResolvers<ContextType = any, ParentType extends ResolversParen
   parametersDigest?: Resolver<ResolversTypes['Sha256'], ParentType, ContextType>;
   approval?: Resolver<Maybe<ResolversTypes['Approval']>, ParentType, ContextType>;
   attempts?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  objects?: Resolver<ResolversTypes['ObjectTally'], ParentType, ContextType>;
   results?: Resolver<ReadonlyArray<ResolversTypes['JSONObject']>, ParentType, ContextType>;
+};
+
+export type ObjectTallyResolvers<ContextType = any, ParentType extends ResolversParentTypes['ObjectTally'] = ResolversParentTypes['ObjectTally']> = {
+  succeeded?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  failed?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  notTried?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
 };
 
 export type HandOffResolvers<ContextType = any, ParentType extends ResolversParentTypes['HandOff'] = ResolversParentTypes['HandOff']> = {
@@ -1609,6 +1630,7 @@ export type ClosedRunResolvers<ContextType = any, ParentType extends ResolversPa
   runId?: Resolver<ResolversTypes['RunId'], ParentType, ContextType>;
   state?: Resolver<ResolversTypes['Completeness'], ParentType, ContextType>;
   missing?: Resolver<ReadonlyArray<ResolversTypes['MissingPiece']>, ParentType, ContextType>;
+  notes?: Resolver<ReadonlyArray<ResolversTypes['MissingPiece']>, ParentType, ContextType>;
 };
 
 export type MissingPieceResolvers<ContextType = any, ParentType extends ResolversParentTypes['MissingPiece'] = ResolversParentTypes['MissingPiece']> = {
@@ -1881,6 +1903,7 @@ export type Resolvers<ContextType = any> = {
   VerificationProblem?: VerificationProblemResolvers<ContextType>;
   Run?: RunResolvers<ContextType>;
   Action?: ActionResolvers<ContextType>;
+  ObjectTally?: ObjectTallyResolvers<ContextType>;
   HandOff?: HandOffResolvers<ContextType>;
   ClosedRun?: ClosedRunResolvers<ContextType>;
   MissingPiece?: MissingPieceResolvers<ContextType>;

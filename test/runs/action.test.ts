@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { v7 as uuidv7 } from 'uuid';
 import { action, performAction, type PerformActionInput } from '../../api/operations/actions.ts';
+import { closeRun } from '../../api/operations/runs.ts';
+import { diagnose } from '../../domain/diagnosis/diagnose.ts';
+import { renderStatement } from '../../domain/diagnosis/render.ts';
 import type { EventInput } from '../../schema/event.ts';
 import type { EventId, RunId } from '../../schema/ids.ts';
 import type { JsonObject } from '../../schema/json.ts';
@@ -112,6 +115,30 @@ describe('a guarded action', () => {
     }
     const sent = of('attempt').filter(({ entry }) => entry.batch);
     expect(sent.map((event) => content(event, 'sent'))).toEqual(notes.map(({ text }) => ({ text })));
+  });
+
+  it('about several objects says how many succeeded, failed and were never tried, where a call failed as a whole', async () => {
+    const run = await test.run();
+    const notes = Array.from({ length: 7 }, (_, position) => ({ note: `part-${position}`, text: 'x' }));
+    const well = { kind: 'none' } as const;
+    test.vendor.faults.push(well, well, well, { kind: 'status', status: 422 });
+    const view = await perform('writeNotes', { notes }, { runId: run.runId });
+    const objects = { succeeded: 3, failed: 3, notTried: 1 };
+    expect(view).toMatchObject({ state: 'FAILED', error: 'INVALID_REQUEST', attempts: 2, objects });
+    const away = { ...test.as('omar'), services: { ...test.services, temporal: test.unreachable } };
+    expect(await action(away, view.id)).toEqual(view);
+    const closed = await closeRun(test.as(agent), { runId: run.runId });
+    const text = `action ${view.id} failed in part: 3 succeeded, 3 failed, 1 never tried`;
+    expect(closed).toMatchObject({ state: 'COMPLETE', notes: [{ kind: 'objects-never-tried', text }] });
+
+    const events = await test.find({ run: run.runId });
+    const emitters = await test.control.trail.reader.emitters([...new Set(events.map((e) => e.entry.emitter.id))]);
+    const emitterStates = new Map(emitters.map(({ _id, ...state }) => [_id, state]));
+    const integrity = { state: 'intact', size: await test.control.trail.reader.size() } as const;
+    const control = await test.find({ control: { $exists: true } });
+    const { statements } = diagnose({ events, control, integrity, emitterStates });
+    const said = statements.filter(({ kind }) => kind === 'step').map(renderStatement);
+    expect(said.join()).toContain('failed in part: 3 succeeded, 3 failed, 1 never tried');
   });
 
   it('asked for again with the same id is the same action, and with other parameters a conflict', async () => {

@@ -14,6 +14,8 @@ export interface Effect {
 
 /** How one of the next calls with an effect goes. `lost`: the effect happens, the answer does not come. */
 export type Fault =
+  /** This call goes well; a later fault is for a later one. */
+  | { readonly kind: 'none' }
   | { readonly kind: 'status'; readonly status: number; readonly retryAfterS?: number }
   | { readonly kind: 'lost' }
   | { readonly kind: 'cut' }
@@ -107,6 +109,7 @@ export const startVendor = async (): Promise<TestVendor> => {
         arrived.resolve();
         await gate.promise;
         break;
+      case 'none':
       case undefined:
         break;
     }
