@@ -254,13 +254,20 @@ export const findingOf = (
     const citations = uniqueCitations(merged.flatMap((deviation) => deviation.basis.flatMap((b) => b.citations)));
     return { cause, state: 'established', deviations: merged, citations };
   }
-  const reasons = [...unknowns, ...incomplete];
+  const reasons = mergeReasons([...unknowns, ...incomplete]);
   if (reasons.length > 0) {
     return { cause, state: 'unknown', reasons, citations: uniqueCitations(reasons.flatMap((r) => r.citations)) };
   }
   const merged = mergeBasis(conforming);
   return { cause, state: 'excluded', basis: merged, citations: uniqueCitations(merged.flatMap((b) => b.citations)) };
 };
+
+/** What is said for several entries is one reason, with the entries of all. */
+const mergeReasons = (reasons: readonly UnknownReason[]): UnknownReason[] =>
+  [...Map.groupBy(reasons, (reason) => JSON.stringify({ ...reason, citations: undefined })).values()].map((own) => ({
+    ...own[0]!,
+    citations: uniqueCitations(own.flatMap(({ citations }) => citations)),
+  }));
 
 /** The same deviation in many calls is one, with the objects of all of them, where it occurred first. */
 const mergeDeviations = (deviations: readonly Deviation[], place: (citation: Citation) => number): Deviation[] => {

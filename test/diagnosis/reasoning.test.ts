@@ -277,3 +277,21 @@ const contentOf = (parts: RecordedEvent['parts'], name: string): object => {
   const part = parts?.[name];
   return part?.state === 'present' ? (part.content as object) : {};
 };
+
+describe('a reason', () => {
+  it('is said once, with all the entries that it rests on', () => {
+    const input = quiet('outdated-mapping');
+    const silent = changed(
+      input.events,
+      (entry) => entry.versions?.promptDigest !== undefined,
+      ({ versions }) => ({ versions: { ...versions, promptDigest: undefined } }),
+    );
+    const found = finding({ ...input, events: silent }, 'prompt');
+    expect(found.state).toBe('unknown');
+    if (found.state !== 'unknown') return;
+    const said = found.reasons.map((reason) => JSON.stringify({ ...reason, citations: undefined }));
+    expect(said).toEqual([...new Set(said)]);
+    const unstated = found.reasons.find((reason) => reason.kind === 'not-stated');
+    expect(unstated?.citations.length).toBeGreaterThan(0);
+  });
+});

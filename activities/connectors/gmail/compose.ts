@@ -1,7 +1,7 @@
 /** What a mail's parameters are, and the message (RFC 5322) made of them. */
 import MailComposer from 'nodemailer/lib/mail-composer';
 import { z } from 'zod';
-import type { CallContext, StepItem } from '../connector.ts';
+import type { CallContext, Step, StepItem } from '../connector.ts';
 import { credential, headers, idPattern, mailbox } from './client.ts';
 
 const address = z.email().max(320);
@@ -60,6 +60,22 @@ export const itemsOf = (mail: MailParams): StepItem[] =>
       sent: content,
     };
   });
+
+/** One call, about each recipient. */
+export const planOf = (mail: MailParams): Step<MailParams>[] => [
+  {
+    params: mail,
+    items: itemsOf(mail),
+    fields: ['to', ...(mail.cc ? ['cc'] : []), ...(mail.bcc ? ['bcc'] : []), 'subject', 'text'],
+    channel: { kind: 'email', id: mail.to[0]!.toLowerCase() },
+  },
+];
+
+/** What Gmail takes as a message, in the thread that it answers. */
+export const messageOf = async (ctx: CallContext, mail: MailParams) => ({
+  raw: await rawOf(ctx, mail),
+  ...(mail.reply === undefined ? {} : { threadId: mail.reply.threadId }),
+});
 
 /** The same for every try. Gmail may write its own over it, so it is a short cut in finding a message, not the proof. */
 export function messageIdOf(ctx: CallContext): string {

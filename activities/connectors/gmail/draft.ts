@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Tool } from '../connector.ts';
 import { readJson, readNothing } from '../transport/request.ts';
 import { call, getDraft, idPattern, listShape, messageShape, orNull, valuesOf } from './client.ts';
-import { itemsOf, mailParams, rawOf, type MailParams } from './compose.ts';
+import { mailParams, messageOf, planOf, type MailParams } from './compose.ts';
 import { findMessage } from './find.ts';
 import { resultOf, verification } from './send.ts';
 
@@ -16,25 +16,13 @@ export const createDraft: Tool<MailParams> = {
   endpoint: 'POST /gmail/v1/users/{userId}/drafts',
   input: mailParams,
   takesMapping: false,
-  plan: (mail) => [
-    {
-      params: mail,
-      items: itemsOf(mail),
-      fields: ['to', ...(mail.cc ? ['cc'] : []), ...(mail.bcc ? ['bcc'] : []), 'subject', 'text'],
-      channel: { kind: 'email', id: mail.to[0]!.toLowerCase() },
-    },
-  ],
+  plan: planOf,
   async call(ctx, step) {
     const answer = await call(ctx, {
       method: 'POST',
       path: '/drafts',
       effect: 'write',
-      json: {
-        message: {
-          raw: await rawOf(ctx, step.params),
-          ...(step.params.reply === undefined ? {} : { threadId: step.params.reply.threadId }),
-        },
-      },
+      json: { message: await messageOf(ctx, step.params) },
     });
     const draft = readJson(answer, z.looseObject({ id: z.string(), message: messageShape }), 'write');
     return resultOf(step, 'draft', draft.id, draft.message);

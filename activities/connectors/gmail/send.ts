@@ -14,7 +14,7 @@ import {
   valuesOf,
   type Message,
 } from './client.ts';
-import { itemsOf, mailParams, rawOf, recipients, type MailParams } from './compose.ts';
+import { mailParams, messageOf, planOf, recipients, type MailParams } from './compose.ts';
 import { findMessage } from './find.ts';
 
 const line = (text: string): string => text.replace(/\r\n/g, '\n').trim();
@@ -62,23 +62,13 @@ export const sendMessage: Tool<MailParams> = {
   endpoint: 'POST /gmail/v1/users/{userId}/messages/send',
   input: mailParams,
   takesMapping: false,
-  plan: (mail) => [
-    {
-      params: mail,
-      items: itemsOf(mail),
-      fields: ['to', ...(mail.cc ? ['cc'] : []), ...(mail.bcc ? ['bcc'] : []), 'subject', 'text'],
-      channel: { kind: 'email', id: mail.to[0]!.toLowerCase() },
-    },
-  ],
+  plan: planOf,
   async call(ctx, step) {
     const answer = await call(ctx, {
       method: 'POST',
       path: '/messages/send',
       effect: 'write',
-      json: {
-        raw: await rawOf(ctx, step.params),
-        ...(step.params.reply === undefined ? {} : { threadId: step.params.reply.threadId }),
-      },
+      json: await messageOf(ctx, step.params),
     });
     const message = readJson(answer, messageShape, 'write');
     return resultOf(step, 'message', message.id, message);
