@@ -11,8 +11,10 @@ import type { ActionDurations } from './durations.ts';
 export interface TaskQueues {
   readonly actions: string;
   readonly runs: string;
+  /** What the platform does for itself: verification, rotation, provisioning. */
+  readonly maintenance: string;
 }
-export const taskQueues: TaskQueues = { actions: 'actions', runs: 'runs' };
+export const taskQueues: TaskQueues = { actions: 'actions', runs: 'runs', maintenance: 'maintenance' };
 
 export const runWorkflowId = (instance: InstanceId, run: RunId): string => `${instance}/run/${run}`;
 export const actionWorkflowId = (instance: InstanceId, intent: EventId): string => `${instance}/action/${intent}`;

@@ -51,6 +51,9 @@ const quiet = new DefaultLogger('WARN', ({ level, message, meta }) => {
   process.stderr.write(`temporal ${level.toLowerCase()}: ${message}${about === '' ? '' : ` (${about})`}\n`);
 });
 
+/** Activities of maintenance at once: each may be long and heavy, and none is in a hurry. */
+const maintenanceMax = 4;
+
 let runtimeInstalled = false;
 
 /** Once a process, before its first worker. */
@@ -75,7 +78,7 @@ export const startWorkers = async (options: WorkersOptions): Promise<RunningWork
   const queues = options.taskQueues ?? taskQueues;
   const workers: Worker[] = [];
   try {
-    for (const taskQueue of options.only ? [queues[options.only]] : [queues.actions, queues.runs])
+    for (const taskQueue of options.only ? [queues[options.only]] : [queues.actions, queues.runs, queues.maintenance])
       workers.push(
         await Worker.create({
           connection,
@@ -85,6 +88,7 @@ export const startWorkers = async (options: WorkersOptions): Promise<RunningWork
           activities: options.activities,
           dataConverter: dataConverter(options.keys),
           shutdownGraceTime: options.graceMs ?? 30_000,
+          ...(taskQueue === queues.maintenance && { maxConcurrentActivityTaskExecutions: maintenanceMax }),
           ...(options.cachedWorkflowsMax !== undefined && { maxCachedWorkflows: options.cachedWorkflowsMax }),
           interceptors: {
             activity: [
