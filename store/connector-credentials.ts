@@ -4,10 +4,11 @@
  * what is used is what was configured. Only activities open one.
  */
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
-import { Binary, MongoServerError, type MongoClient } from 'mongodb';
+import { Binary, MongoServerError, type MongoClient, type Timestamp } from 'mongodb';
 import canonicalize from 'canonicalize';
 import type { InstanceId } from '../schema/ids.ts';
 import type { System } from '../schema/taxonomy.ts';
+import { writtenNow } from '../trail/database.ts';
 import { TrailError } from '../trail/errors.ts';
 import type { Secrets } from '../trail/keys/secrets.ts';
 import { controlCollection } from './newest-entry.ts';
@@ -32,6 +33,8 @@ interface CredentialDocument {
   instance: string;
   /** 32 bytes of salt, ciphertext, 16 bytes of tag. */
   sealed: Binary;
+  /** `writtenNow`, for the archive. */
+  at: Timestamp;
 }
 
 const credentialsOf = (client: MongoClient) => controlCollection<CredentialDocument>(client, 'connectors');
@@ -102,7 +105,12 @@ export const stageCredential = async (
     const staged = { ...name, version };
     const sealed = await sealCredential(secrets, staged, content);
     try {
-      await credentialsOf(client).insertOne({ _id: idOf(staged), instance: name.instance, sealed: new Binary(sealed) });
+      await credentialsOf(client).insertOne({
+        _id: idOf(staged),
+        instance: name.instance,
+        sealed: new Binary(sealed),
+        at: writtenNow,
+      });
       return { version, sealed: sealedDigest(sealed) };
     } catch (error) {
       if (!(error instanceof MongoServerError && error.code === 11_000)) throw error;

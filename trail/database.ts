@@ -1,4 +1,5 @@
 /** Where things are in MongoDB, and how they are read and written. */
+import { Timestamp } from 'mongodb';
 import type { InstanceId } from '../schema/ids.ts';
 
 export const controlDatabase = 'tk_control';
@@ -12,3 +13,11 @@ export const majority = {
   writeConcern: { w: 'majority', journal: true },
   readConcern: { level: 'majority' },
 } as const;
+
+/**
+ * As the field `at` of a document that the archive copies (keys, subjects, staged credentials): MongoDB puts its cluster
+ * time in place of an empty timestamp on insert and replacement, so that what was written since can be found without
+ * trusting the clock of any process. An update that changes such a document sets it anew: `{ $currentDate: { at: { $type:
+ * 'timestamp' } } }`; otherwise the archive goes on with the older version.
+ */
+export const writtenNow: Timestamp = new Timestamp({ t: 0, i: 0 });

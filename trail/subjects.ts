@@ -3,10 +3,10 @@
  * the encrypted subject id, so that its rows say nothing to whoever holds no key.
  */
 import { createCipheriv, createDecipheriv, createHmac, createSecretKey, hkdfSync, randomBytes } from 'node:crypto';
-import { Binary, type Collection, type MongoClient } from 'mongodb';
+import { Binary, type Collection, type MongoClient, type Timestamp } from 'mongodb';
 import type { SubjectRef } from '../schema/event.ts';
 import type { InstanceId, SubjectId } from '../schema/ids.ts';
-import { controlDatabase, majority } from './database.ts';
+import { controlDatabase, majority, writtenNow } from './database.ts';
 import { TrailError } from './errors.ts';
 import { insertMissing } from './insert-missing.ts';
 import { secretName, type Secrets } from './keys/secrets.ts';
@@ -16,6 +16,8 @@ interface SubjectDocument {
   _id: string;
   instance: string;
   subject: Binary;
+  /** `writtenNow`, for the archive. */
+  at: Timestamp;
 }
 
 export const subjectsCachedMax = 100_000;
@@ -92,7 +94,7 @@ export class Subjects {
     for (let start = 0; start < rows.length; start += idsPerCall) {
       const made = rows.slice(start, start + idsPerCall).map((row): SubjectDocument => {
         const subject = `sub_${randomBytes(16).toString('hex')}` as SubjectId;
-        return { _id: row, instance: this.#instance, subject: new Binary(seal(key, subject, row)) };
+        return { _id: row, instance: this.#instance, subject: new Binary(seal(key, subject, row)), at: writtenNow };
       });
       // Where another process was first, what it wrote is what counts.
       await insertMissing(this.#map, made);

@@ -27,6 +27,10 @@ export const instanceIndexes: Partial<Record<InstanceCollection, readonly Collec
 
 export const controlIndexes: Partial<Record<ControlCollection, readonly CollectionIndex[]>> = {
   instances: [{ key: { logId: 1 } }],
+  // What was written since the archive's last copy.
+  keys: [{ key: { instance: 1, at: 1 } }],
+  subjects: [{ key: { instance: 1, at: 1 } }],
+  connectors: [{ key: { instance: 1, at: 1 } }],
   // The newest of each is the one in force.
   policies: [{ key: { instance: 1, index: -1 } }],
   versions: [{ key: { instance: 1, kind: 1, name: 1, index: -1 } }],

@@ -3,10 +3,10 @@
  * before anything is encrypted under it; two processes that make the same one both end with the one that was first.
  */
 import { randomBytes } from 'node:crypto';
-import { Binary, type Collection, type MongoClient } from 'mongodb';
+import { Binary, type Collection, type MongoClient, type Timestamp } from 'mongodb';
 import type { InstanceId, SubjectId } from '../../schema/ids.ts';
 import type { RetentionClass } from '../../schema/taxonomy.ts';
-import { controlDatabase, majority } from '../database.ts';
+import { controlDatabase, majority, writtenNow } from '../database.ts';
 import { TrailError } from '../errors.ts';
 import { insertMissing } from '../insert-missing.ts';
 import { dataKeyId, deriveDataKey, type DataKeyName } from './derive.ts';
@@ -18,6 +18,8 @@ interface KeyDocument {
   instance: string;
   epoch: number;
   wrapped: Binary;
+  /** When it was written, by MongoDB's clock (`writtenNow`): the archive copies what is newer than its last copy. */
+  at: Timestamp;
 }
 
 const cachedMax = 50_000;
@@ -90,7 +92,13 @@ export class Secrets {
       const made: KeyDocument[] = [];
       for (const name of missing.slice(start, start + namesPerCall)) {
         const wrapped = await this.#provider.wrap(this.#instance, epoch, randomBytes(32), name);
-        made.push({ _id: `${this.#instance}/${name}`, instance: this.#instance, epoch, wrapped: new Binary(wrapped) });
+        made.push({
+          _id: `${this.#instance}/${name}`,
+          instance: this.#instance,
+          epoch,
+          wrapped: new Binary(wrapped),
+          at: writtenNow,
+        });
       }
       // Where another process was first, what it wrote is what counts.
       await insertMissing(this.#keys, made);
