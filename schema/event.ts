@@ -52,31 +52,15 @@ export const eventLimits = {
 } as const;
 
 const text = (max: number) => z.string().min(1).max(max);
+/** The brand is for the compiler alone: at run time this is a string that matches, and nothing turns it into another. */
+const branded = <T extends string>(pattern: RegExp) => z.string().regex(pattern) as unknown as z.ZodType<T, string>;
 const label = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$/);
-const eventId = z
-  .string()
-  .regex(eventIdPattern)
-  .transform((s) => s as EventId);
-const runId = z
-  .string()
-  .regex(eventIdPattern)
-  .transform((s) => s as RunId);
-const correlationId = z
-  .string()
-  .regex(correlationIdPattern)
-  .transform((s) => s as CorrelationId);
-const spanId = z
-  .string()
-  .regex(spanIdPattern)
-  .transform((s) => s as SpanId);
-const principalId = z
-  .string()
-  .regex(principalIdPattern)
-  .transform((s) => s as PrincipalId);
-const subjectId = z
-  .string()
-  .regex(subjectIdPattern)
-  .transform((s) => s as SubjectId);
+const eventId = branded<EventId>(eventIdPattern);
+const runId = branded<RunId>(eventIdPattern);
+const correlationId = branded<CorrelationId>(correlationIdPattern);
+const spanId = branded<SpanId>(spanIdPattern);
+const principalId = branded<PrincipalId>(principalIdPattern);
+const subjectId = branded<SubjectId>(subjectIdPattern);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const utc = z.iso.datetime({ precision: 3 });
 
@@ -252,10 +236,7 @@ const partCommitment = z.strictObject({
 /** The entry as it stands in the log, after JSON.parse. Keys are written in this order. */
 export const entrySchema = z.strictObject({
   v: z.literal(entryVersion),
-  instance: z
-    .string()
-    .regex(instanceIdPattern)
-    .transform((s) => s as InstanceId),
+  instance: branded<InstanceId>(instanceIdPattern),
   ...sharedShape,
   eventTime: utc,
   /** The time as it was sent, where it differs from `eventTime`. */
