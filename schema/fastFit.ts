@@ -9,9 +9,54 @@ import type { z } from 'zod';
 
 export type Fits = (value: unknown) => boolean;
 
-type Def = z.core.$ZodTypeDef;
 type CheckDef = z.core.$ZodCheckDef;
 type Schema = z.core.$ZodType;
+
+/** The kinds of schemas and checks that are understood; all others are left to the schema. */
+type Understood = Extract<
+  z.core.$ZodTypes['_zod']['def'],
+  {
+    type:
+      | 'string'
+      | 'number'
+      | 'boolean'
+      | 'null'
+      | 'literal'
+      | 'enum'
+      | 'optional'
+      | 'union'
+      | 'array'
+      | 'record'
+      | 'lazy'
+      | 'object';
+  }
+>;
+const understood: ReadonlySet<string> = new Set<Understood['type']>([
+  'string',
+  'number',
+  'boolean',
+  'null',
+  'literal',
+  'enum',
+  'optional',
+  'union',
+  'array',
+  'record',
+  'lazy',
+  'object',
+]);
+type UnderstoodCheck = Extract<
+  z.core.$ZodChecks['_zod']['def'],
+  { check: 'string_format' | 'number_format' | 'greater_than' | 'less_than' | 'min_length' | 'max_length' }
+>;
+const understoodChecks: ReadonlySet<string> = new Set<UnderstoodCheck['check']>([
+  'string_format',
+  'number_format',
+  'greater_than',
+  'less_than',
+  'min_length',
+  'max_length',
+]);
 
 export interface FitOptions {
   /**
@@ -53,7 +98,8 @@ class Compiler {
   }
 
   #ofType(schema: Schema, nested: boolean): Fits {
-    const def = schema._zod.def as z.core.$ZodTypes['_zod']['def'];
+    if (!understood.has(schema._zod.def.type)) return leaveToSchema;
+    const def = schema._zod.def as Understood;
     switch (def.type) {
       case 'string':
         return def.coerce ? leaveToSchema : (value) => typeof value === 'string';
@@ -87,9 +133,8 @@ class Compiler {
         return this.#ofLazy(schema, def);
       case 'object':
         return this.#ofObject(def, nested);
-      default:
-        return leaveToSchema;
     }
+    return def satisfies never;
   }
 
   #ofObject(def: z.core.$ZodObjectDef, nested: boolean): Fits {
@@ -98,7 +143,7 @@ class Compiler {
     let required = 0;
     const fields = new Map(
       Object.entries(def.shape).map(([name, field], place) => {
-        const optional = (field._zod.def as Def).type === 'optional';
+        const optional = field._zod.def.type === 'optional';
         if (!optional) required += 1;
         return [name, { fits: this.compile(field), place, optional }];
       }),
@@ -155,7 +200,8 @@ const ofArray = (element: Fits): Fits => {
 
 /** Of a value that is of the right type. */
 const ofCheck = (given: CheckDef): Fits => {
-  const def = given as z.core.$ZodChecks['_zod']['def'];
+  if (!understoodChecks.has(given.check)) return leaveToSchema;
+  const def = given as UnderstoodCheck;
   switch (def.check) {
     case 'string_format': {
       const { pattern } = def;
@@ -179,7 +225,6 @@ const ofCheck = (given: CheckDef): Fits => {
       return (value) => (value as string).length >= def.minimum;
     case 'max_length':
       return (value) => (value as string).length <= def.maximum;
-    default:
-      return leaveToSchema;
   }
+  return def satisfies never;
 };

@@ -35,7 +35,22 @@ const changed = (value: unknown, [name, ...rest]: readonly string[], put: unknow
 };
 
 const odd = fc.oneof(
-  fc.constantFrom<unknown>(undefined, null, '', ' ', 'x', 0, -1, 1.5, 1e400, Number.NaN, [], {}, [[]], true),
+  fc.constantFrom<unknown>(
+    undefined,
+    null,
+    '',
+    ' ',
+    'x',
+    0,
+    -1,
+    1.5,
+    Number.POSITIVE_INFINITY,
+    Number.NaN,
+    [],
+    {},
+    [[]],
+    true,
+  ),
   fc.constantFrom<unknown>('2026-11-24T10:00:00Z', '2026-11-24', '2026-02-30T10:00:00.000Z', 'agent', 'success'),
   fc.constantFrom<unknown>(JSON.parse('{"__proto__": 1}'), { more: 1 }, 'a'.repeat(600), '\ud800'),
   fc.jsonValue({ maxDepth: 3 }),
@@ -70,10 +85,11 @@ describe.each([
   });
 
   it('refuses each field that is missing or unknown', () => {
-    for (const path of places(make())) {
-      const without = changed(make(), path, undefined);
-      if (path.length > 0 && !schema.safeParse(without).success) expect(test(without), path.join('.')).toBe(false);
-    }
+    const needed = places(make()).filter(
+      (path) => path.length > 0 && !schema.safeParse(changed(make(), path, undefined)).success,
+    );
+    expect(needed.length).toBeGreaterThan(10);
+    expect(needed.filter((path) => test(changed(make(), path, undefined)))).toEqual([]);
     expect(test({ ...make(), more: 1 })).toBe(false);
   });
 });
