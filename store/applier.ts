@@ -69,7 +69,7 @@ const applyEntry = async (
     index,
     entry,
     secrets: parts.secretsOf(instance),
-    part: (name) => parts.content(instance, { entry, segment }, name),
+    part: (name) => parts.content(instance, { index, entry, segment }, name),
   });
   // Looked at after the state was: had another applier gone on, the state might be that of a later entry.
   if (await isDealtWith(client, instance, index)) return;

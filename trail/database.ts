@@ -6,6 +6,12 @@ export const controlDatabase = 'tk_control';
 export const instanceDatabase = (instance: InstanceId): string => `tk_${instance}`;
 
 /**
+ * The record of an instance: segments (`_id` a number) and documents of boxes (`_id` a digest), side by side, so that
+ * one command writes a segment together with the boxes that it lists, and in that order.
+ */
+export const recordCollection = 'record';
+
+/**
  * Everything that the log rests on is written to a majority with the journal on disk, and read from a majority:
  * with local reads a failover once left two acknowledged segments overlapping.
  */

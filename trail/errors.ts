@@ -5,6 +5,7 @@ export type TrailErrorCode =
   | 'LOG_BEHIND_ANCHOR' // the log is shorter than a checkpoint that was given out: it was rolled back
   | 'LOG_INCONSISTENT' // the log does not hash to what was signed or to what its own segments say
   | 'LOG_FORKED' // another history was signed at this size
+  | 'FORMAT_UNKNOWN' // the record was written in another version of its format
   | 'KEY_UNAVAILABLE' // a key is missing or was destroyed
   | 'NOT_FOUND';
 

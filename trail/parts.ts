@@ -2,31 +2,41 @@
 import type { Binary, Collection, MongoClient } from 'mongodb';
 import { commitment } from '../domain/entry.ts';
 import type { Entry } from '../schema/event.ts';
-import type { InstanceId } from '../schema/ids.ts';
-import { openBox, partKey, type BoxDocument, type OpenedPart } from './boxes.ts';
-import { instanceDatabase, majority } from './database.ts';
+import type { EventId, InstanceId } from '../schema/ids.ts';
+import { boxesOf, openBox, packedId, partKey, readDirectory, type BoxDocument, type OpenedPart } from './boxes.ts';
 import { TrailError } from './errors.ts';
-import { dataKeyId, monthOf, type DataKeyName } from './keys/derive.ts';
+import { classMonthOf, dataKeyId, monthOf, type DataKeyName } from './keys/derive.ts';
 import type { Secrets } from './keys/secrets.ts';
-import { segmentsOf, type SegmentDocument } from './segments.ts';
+import { requireFormat, segmentsOf, type ListedBoxes, type SegmentDocument } from './segments.ts';
 
-/** An entry and the segment that it stands in. */
+/** An entry and where it stands. */
 export interface PlacedEntry {
   readonly entry: Entry;
-  /** First index of the segment. */
+  /** Its index in the log. */
+  readonly index: number;
+  /** First index of its segment. */
   readonly segment: number;
 }
 
-const boxesPerCall = 200;
+/** What was found of the parts that were asked for. */
+export interface OpenedParts {
+  /** By `partKey(event id, position in the entry's parts)`; a part whose keys were destroyed is left out. */
+  readonly parts: ReadonlyMap<string, OpenedPart>;
+  /** Why an event's parts are not what its entry commits to, by event id. */
+  readonly altered: ReadonlyMap<EventId, TrailError>;
+}
 
-export const boxesOf = (client: MongoClient, instance: InstanceId): Collection<BoxDocument> =>
-  client.db(instanceDatabase(instance)).collection<BoxDocument>('boxes', majority);
+/** Documents held at a time: each has 256 KiB, or one part of at most a mebibyte, and their directories. */
+const documentsPerCall = 8;
 
 const keyOf = (entry: Entry, part: Entry['parts'][number]): DataKeyName => ({
   retentionClass: entry.retentionClass,
   month: monthOf(entry.receivedTime),
   ...(part.subject && { subject: part.subject }),
 });
+
+const classMonth = ({ retentionClass, receivedTime }: Entry): string =>
+  classMonthOf({ retentionClass, month: monthOf(receivedTime) });
 
 export class PartReader {
   readonly #instance: InstanceId;
@@ -41,60 +51,91 @@ export class PartReader {
     this.#boxes = boxesOf(client, instance);
   }
 
-  /**
-   * Parts by `partKey(event id, position in the entry's parts)`; a part whose keys were destroyed is left out.
-   * Throws LOG_INCONSISTENT where a box is missing or altered, or a part is not what the entry commits to.
-   */
-  async open(places: readonly PlacedEntry[]): Promise<Map<string, OpenedPart>> {
-    const wanted = places.filter(({ entry }) => entry.parts.length > 0);
-    const opened = new Map<string, OpenedPart>();
-    if (wanted.length === 0) return opened;
-    const names = wanted.flatMap(({ entry }) => entry.parts.map((part) => keyOf(entry, part)));
-    const keys = await this.#secrets.dataKeys(names, { create: false });
-    const boxIds = await this.#boxIds(wanted, keys);
-    for (let start = 0; start < boxIds.length; start += boxesPerCall) {
-      const ids = boxIds.slice(start, start + boxesPerCall);
-      const boxes = await this.#boxes.find({ _id: { $in: ids } }).toArray();
-      if (boxes.length < ids.length)
-        throw new TrailError('LOG_INCONSISTENT', `${ids.length - boxes.length} boxes that segments list are missing`);
-      for (const box of boxes) {
-        const parts = openBox(this.#instance, keys.get(box.key)!, box);
-        for (const [key, part] of parts) opened.set(key, part);
-      }
-    }
-    for (const { entry } of wanted) requireCommitted(entry, keys, opened);
-    return opened;
+  /** As `openEach`, but throws LOG_INCONSISTENT where any of them was altered. */
+  async open(places: readonly PlacedEntry[]): Promise<ReadonlyMap<string, OpenedPart>> {
+    const { parts, altered } = await this.openEach(places);
+    for (const error of altered.values()) throw error;
+    return parts;
   }
 
-  async #boxIds(places: readonly PlacedEntry[], keys: ReadonlyMap<string, Buffer>): Promise<Binary[]> {
-    const keysOfSegment = new Map<number, Set<string>>();
-    for (const { entry, segment } of places) {
-      const wanted = keysOfSegment.get(segment) ?? new Set<string>();
-      keysOfSegment.set(segment, wanted);
-      for (const part of entry.parts) wanted.add(dataKeyId(keyOf(entry, part)));
+  /** Opens what can be opened: an entry whose box is missing or altered is told, and does not keep others from being read. */
+  async openEach(places: readonly PlacedEntry[]): Promise<OpenedParts> {
+    const wanted = places.filter(({ entry }) => entry.parts.length > 0);
+    const parts = new Map<string, OpenedPart>();
+    const altered = new Map<EventId, TrailError>();
+    if (wanted.length === 0) return { parts, altered };
+    const names = wanted.flatMap(({ entry }) => entry.parts.map((part) => keyOf(entry, part)));
+    const keys = await this.#secrets.dataKeys(names, { create: false });
+    const events = new Map(wanted.map(({ entry }) => [packedId(entry.id), entry.id]));
+    let fault: unknown;
+    for await (const document of this.#documents(wanted, keys)) {
+      try {
+        this.#openDocument(document, keys, events, parts, (error) => (fault ??= error));
+      } catch (error) {
+        if (!(error instanceof TrailError)) throw error;
+        fault ??= error;
+      }
     }
-    const segments = this.#segments.find({ _id: { $in: [...keysOfSegment.keys()] } }, { projection: { boxes: 1 } });
+    for (const { entry } of wanted) {
+      const part = firstUncommitted(entry, keys, parts);
+      if (part === undefined) continue;
+      const message = `the part ${part} of ${entry.id} is not what its entry commits to`;
+      altered.set(entry.id, new TrailError('LOG_INCONSISTENT', message, { cause: fault }));
+    }
+    return { parts, altered };
+  }
+
+  #openDocument(
+    document: BoxDocument,
+    keys: ReadonlyMap<string, Buffer>,
+    events: ReadonlyMap<string, EventId>,
+    into: Map<string, OpenedPart>,
+    onFault: (error: TrailError) => void,
+  ): void {
+    for (const box of readDirectory(document)) {
+      const dataKey = keys.get(box.key);
+      if (!dataKey) continue;
+      try {
+        for (const [key, part] of openBox(this.#instance, dataKey, document, box, events)) into.set(key, part);
+      } catch (error) {
+        if (!(error instanceof TrailError)) throw error;
+        onFault(error);
+      }
+    }
+  }
+
+  /** The documents that the segments list for these entries, a few at a time. */
+  async *#documents(places: readonly PlacedEntry[], keys: ReadonlyMap<string, Buffer>): AsyncGenerator<BoxDocument> {
+    const bySegment = Map.groupBy(
+      places.filter(({ entry }) => entry.parts.some((part) => keys.has(dataKeyId(keyOf(entry, part))))),
+      ({ segment }) => segment,
+    );
+    const segments = this.#segments.find({ _id: { $in: [...bySegment.keys()] } }, { projection: { v: 1, boxes: 1 } });
     const ids: Binary[] = [];
     for await (const segment of segments) {
-      const wanted = keysOfSegment.get(segment._id)!;
-      for (const box of segment.boxes) if (wanted.has(box.key) && keys.has(box.key)) ids.push(box.id);
+      requireFormat(segment);
+      const here = bySegment.get(segment._id)!;
+      for (const listed of segment.boxes) if (here.some((place) => holds(listed, place))) ids.push(listed.id);
     }
-    return ids;
+    for (let start = 0; start < ids.length; start += documentsPerCall)
+      yield* await this.#boxes.find({ _id: { $in: ids.slice(start, start + documentsPerCall) } }).toArray();
   }
 }
 
-const requireCommitted = (
+const holds = ({ of, from, to }: ListedBoxes, { entry, index, segment }: PlacedEntry): boolean =>
+  index - segment >= from && index - segment <= to && classMonth(entry) === of;
+
+/** Name of the first part that there is a key for, and that is not there as the entry commits to it. */
+const firstUncommitted = (
   entry: Entry,
   keys: ReadonlyMap<string, Buffer>,
   opened: ReadonlyMap<string, OpenedPart>,
-): void => {
-  for (const [position, part] of entry.parts.entries()) {
-    if (!keys.has(dataKeyId(keyOf(entry, part)))) continue;
+): string | undefined =>
+  entry.parts.find((part, position) => {
+    if (!keys.has(dataKeyId(keyOf(entry, part)))) return false;
     const found = opened.get(partKey(entry.id, position));
-    if (!found || commitment(found.salt, found.plaintext) !== part.commitment)
-      throw new TrailError('LOG_INCONSISTENT', `the part ${part.name} of ${entry.id} is not what its entry commits to`);
-  }
-};
+    return !found || commitment(found.salt, found.plaintext) !== part.commitment;
+  })?.name;
 
 /** The plaintext of each named part, chunks joined; undefined where any of it is gone. */
 export const joinParts = (entry: Entry, opened: ReadonlyMap<string, OpenedPart>): Map<string, Buffer | undefined> => {

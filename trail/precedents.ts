@@ -121,10 +121,12 @@ export class Precedents {
   /** Settles each as the recorded event once more, or as another event with its id. Opens each segment's boxes once. */
   async settle(repetitions: readonly Repetition[]): Promise<void> {
     for (const group of Map.groupBy(repetitions, ({ precedent }) => precedent.segment).values()) {
-      const opened = await this.#parts.open(group.map(({ precedent }) => precedent));
+      const { parts, altered } = await this.#parts.openEach(group.map(({ precedent }) => precedent));
       for (const { item, sealing, precedent } of group) {
-        if ('refusal' in sealing) item.refuse(sealing.refusal);
-        else if (isSame(sealing.sealed, precedent.entry, opened))
+        const fault = altered.get(precedent.entry.id);
+        if (fault) item.fail(fault);
+        else if ('refusal' in sealing) item.refuse(sealing.refusal);
+        else if (isSame(sealing.sealed, precedent.entry, parts))
           item.place({ status: 'duplicate', index: precedent.index, leafHash: precedent.leafHash });
         else item.refuse(idConflict(precedent.entry.id));
       }

@@ -1,19 +1,21 @@
 /**
  * The first half of an append: everything that does not depend on where the log ends. Duplicates and conflicts are
- * told apart, entries are made and hashed, and the boxes are written (majority). A crash here leaves boxes that no
- * segment lists; nothing refers to them.
+ * told apart, entries are made and hashed, and their parts encrypted. Documents of boxes beyond what one command takes
+ * are written already (majority): a crash then leaves documents that no segment lists; nothing refers to them.
  */
 import type { Collection, MongoClient } from 'mongodb';
-import { eventLimits } from '../schema/event.ts';
 import { eventIdTimeMs, type EventId, type InstanceId } from '../schema/ids.ts';
 import type { AppendItem } from './append-item.ts';
-import { sealBox, splitForBoxes, type BoxDocument } from './boxes.ts';
+import { boxesOf, sealDocument, type BoxDocument } from './boxes.ts';
 import { insertMissing } from './insert-missing.ts';
 import type { Secrets } from './keys/secrets.ts';
-import { boxesOf } from './parts.ts';
+import { inChunks, packParts } from './pack.ts';
 import { idConflict, sentDigest, type Precedence, type Precedents } from './precedents.ts';
-import { groupByKey, markLate, type SealedEvent, type Sealer } from './seal.ts';
-import { hashLeaves, segmentBytesMax, type SegmentDocument } from './segments.ts';
+import { markLate, type SealedEvent, type Sealer } from './seal.ts';
+import { hashLeaves, segmentBytesMax, type ListedBoxes } from './segments.ts';
+
+/** Bytes of boxes that go into the segment's own command: with a segment, less than the 16 MiB of one message. */
+const ridingBytesMax = 10 * 1024 * 1024;
 
 export interface PreparedItem {
   readonly item: AppendItem;
@@ -33,7 +35,9 @@ export interface PreparedBatch {
   readonly checked: boolean;
   readonly items: readonly PreparedItem[];
   readonly leaves: Buffer;
-  readonly boxes: SegmentDocument['boxes'];
+  /** All documents of boxes, as the segment lists them, and those of them that are to be written with the segment. */
+  readonly boxes: readonly ListedBoxes[];
+  readonly documents: readonly BoxDocument[];
   /** Items that did not fit; they go first into the next batch. */
   readonly rest: readonly AppendItem[];
 }
@@ -103,7 +107,7 @@ export class Preparation {
       checked,
       items: prepared,
       leaves: hashLeaves(prepared.map(({ sealed }) => sealed.bytes)),
-      boxes: await this.#writeBoxes(prepared.map(({ sealed }) => sealed)),
+      ...(await this.#seal(prepared.map(({ sealed }) => sealed))),
       rest,
     };
   }
@@ -175,34 +179,28 @@ export class Preparation {
     return checked;
   }
 
-  async #writeBoxes(events: readonly SealedEvent[]): Promise<SegmentDocument['boxes']> {
-    const groups = groupByKey(events);
-    if (groups.size === 0) return [];
-    const keys = await this.#secrets.dataKeys(
-      [...groups.values()].map(({ name }) => name),
-      { create: true },
-    );
-    const boxes = [...groups].flatMap(([key, { parts }]) =>
-      splitForBoxes(parts).map((list) => sealBox(this.#instance, key, keys.get(key)!, list)),
-    );
-    for (const chunk of inBatchesOf(boxes)) await insertMissing(this.#boxes, chunk);
-    return boxes.map((box) => ({ id: box._id, key: box.key }));
-  }
-}
-
-/** Lists of boxes of which each fits one insert command (48 MB). */
-function* inBatchesOf(boxes: readonly BoxDocument[]): Generator<BoxDocument[]> {
-  let batch: BoxDocument[] = [];
-  let bytes = 0;
-  for (const box of boxes) {
-    const size = box.ciphertext.length() + box.events.length() + 256;
-    if (batch.length > 0 && bytes + size > 3 * eventLimits.eventPartsBytesMax) {
-      yield batch;
-      batch = [];
-      bytes = 0;
+  async #seal(events: readonly SealedEvent[]): Promise<Pick<PreparedBatch, 'boxes' | 'documents'>> {
+    const packed = packParts(events);
+    if (packed.length === 0) return { boxes: [], documents: [] };
+    const names = new Map(packed.flatMap(({ boxes }) => [...boxes.values()].map(({ key, name }) => [key, name])));
+    const keys = await this.#secrets.dataKeys([...names.values()], { create: true });
+    const boxes: ListedBoxes[] = [];
+    const documents: BoxDocument[] = [];
+    for (const { of, from, to, boxes: unsealed } of packed) {
+      const document = sealDocument(
+        this.#instance,
+        of,
+        [...unsealed.values()].map(({ key, name, parts }) => ({
+          subject: name.subject,
+          dataKey: keys.get(key)!,
+          parts,
+        })),
+      );
+      documents.push(document);
+      boxes.push({ id: document._id, of, from, to });
     }
-    batch.push(box);
-    bytes += size;
+    const chunks = inChunks(documents, ridingBytesMax);
+    for (const early of chunks.slice(0, -1)) await insertMissing(this.#boxes, early);
+    return { boxes, documents: chunks.at(-1)! };
   }
-  if (batch.length > 0) yield batch;
 }

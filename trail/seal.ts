@@ -13,7 +13,7 @@ import type { InstanceId, SubjectId } from '../schema/ids.ts';
 import type { Provenance } from '../schema/taxonomy.ts';
 import type { SealedPart } from './boxes.ts';
 import type { Refusal } from './errors.ts';
-import { dataKeyId, monthOf, type DataKeyName } from './keys/derive.ts';
+import { monthOf, type DataKeyName } from './keys/derive.ts';
 import { secretName, type Secrets } from './keys/secrets.ts';
 import type { Subjects } from './subjects.ts';
 
@@ -261,17 +261,3 @@ const cut = (part: PlainPart): Chunk[] => {
 };
 
 const refuse = (code: Refusal['code'], message: string): Sealing => ({ refusal: { code, message } });
-
-/** Parts of many events, grouped by the data key that they go under. */
-export const groupByKey = (events: readonly SealedEvent[]): Map<string, { name: DataKeyName; parts: SealedPart[] }> => {
-  const groups = new Map<string, { name: DataKeyName; parts: SealedPart[] }>();
-  for (const event of events) {
-    for (const { key, part } of event.parts) {
-      const id = dataKeyId(key);
-      const group = groups.get(id);
-      if (group) group.parts.push(part);
-      else groups.set(id, { name: key, parts: [part] });
-    }
-  }
-  return groups;
-};

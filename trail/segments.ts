@@ -10,13 +10,15 @@ import { hashBytes, leafHashInto } from '../domain/tree/hash.ts';
 import { decodeBundle, encodeBundle } from '../domain/tree/tiles.ts';
 import type { Entry } from '../schema/event.ts';
 import type { InstanceId } from '../schema/ids.ts';
-import { instanceDatabase, majority } from './database.ts';
+import { instanceDatabase, majority, recordCollection } from './database.ts';
 import { TrailError } from './errors.ts';
+
+export const segmentFormat = 2;
 
 export interface SegmentDocument {
   /** Index of the first entry. */
   _id: number;
-  v: 1;
+  v: typeof segmentFormat;
   /** Number of entries. */
   n: number;
   /** Entries in the form of a C2SP entry bundle: each with its length before it, 2 bytes big-endian. */
@@ -28,8 +30,18 @@ export interface SegmentDocument {
   edge: Binary;
   /** Control epoch: index of the last control entry up to the end of this segment, -1 for none. */
   control: number;
-  /** Boxes of this segment's parts: digest of the box and id of its data key. */
-  boxes: { id: Binary; key: string }[];
+  /** Documents that hold the boxes of this segment's parts. */
+  boxes: ListedBoxes[];
+}
+
+export interface ListedBoxes {
+  /** `_id` of the document. */
+  id: Binary;
+  /** Class and month of what is inside: `<class>/<yyyy-mm>`. */
+  of: string;
+  /** Positions in the segment of the first and the last entry that have a part inside. */
+  from: number;
+  to: number;
 }
 
 /** Bytes of entries in one segment at most. */
@@ -43,8 +55,14 @@ export interface LogHead extends GrownTree {
   readonly lastSegment: number;
 }
 
+/**
+ * The segments of one instance. Documents of boxes stand in the same collection under an `_id` of another type: a
+ * filter on a number's `_id` never meets them, and whoever wants all segments asks for `allSegments`.
+ */
 export const segmentsOf = (client: MongoClient, instance: InstanceId): Collection<SegmentDocument> =>
-  client.db(instanceDatabase(instance)).collection<SegmentDocument>('segments', majority);
+  client.db(instanceDatabase(instance)).collection<SegmentDocument>(recordCollection, majority);
+
+export const allSegments = { _id: { $gte: 0 } } as const;
 
 export const hashLeaves = (entries: readonly Uint8Array[]): Buffer => {
   const leaves = Buffer.allocUnsafe(entries.length * hashBytes);
@@ -54,26 +72,36 @@ export const hashLeaves = (entries: readonly Uint8Array[]): Buffer => {
 
 export const buildSegment = (
   head: LogHead,
-  batch: { entries: readonly Buffer[]; leaves: Buffer; lastControl: number; boxes: SegmentDocument['boxes'] },
+  batch: { entries: readonly Buffer[]; leaves: Buffer; lastControl: number; boxes: readonly ListedBoxes[] },
 ): { segment: SegmentDocument; next: LogHead } => {
   const grown = appendLeaves(head.edge, head.size, batch.leaves);
   const controlEpoch = batch.lastControl < 0 ? head.controlEpoch : head.size + batch.lastControl;
   const segment: SegmentDocument = {
     _id: head.size,
-    v: 1,
+    v: segmentFormat,
     n: batch.entries.length,
     entries: new Binary(encodeBundle(batch.entries)),
     leaves: new Binary(batch.leaves),
     root: new Binary(grown.root),
     edge: new Binary(encodeEdge(grown.edge)),
     control: controlEpoch,
-    boxes: batch.boxes,
+    boxes: [...batch.boxes],
   };
   return { segment, next: { ...grown, controlEpoch, lastSegment: head.size } };
 };
 
+/** Throws FORMAT_UNKNOWN for a segment that another version of the format wrote. */
+export const requireFormat = ({ _id, v }: Pick<SegmentDocument, '_id' | 'v'>): void => {
+  if ((v as number) !== segmentFormat)
+    throw new TrailError(
+      'FORMAT_UNKNOWN',
+      `the segment at ${_id} is in format ${String(v)}, known is ${segmentFormat}`,
+    );
+};
+
 /** Bytes of the entries of a segment; throws LOG_INCONSISTENT where they can't be taken apart. */
 export const segmentEntries = (segment: SegmentDocument): Buffer[] => {
+  requireFormat(segment);
   let entries: readonly Uint8Array[];
   try {
     entries = decodeBundle(segment.entries.buffer);
@@ -110,6 +138,7 @@ export const verifySegment = (head: LogHead, segment: SegmentDocument): { next: 
 
 /** The head that ends with this segment, taken from its stored right edge, which must give its root. */
 export const headAfter = (segment: SegmentDocument): LogHead => {
+  requireFormat(segment);
   const size = segment._id + segment.n;
   const { edge, root } = appendLeaves(decodeEdge(segment.edge.buffer, size), size, Buffer.alloc(0));
   return { edge, size, root, controlEpoch: segment.control, lastSegment: segment._id };

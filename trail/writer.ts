@@ -1,7 +1,7 @@
 /**
  * Appends to one instance's log. Concurrent callers share a batch; one segment is in flight at a time, while the next
  * batch is prepared and the last one's checkpoint is anchored. The order is the guarantee:
- *   1. boxes, then the segment, are with a majority; 2. only then the checkpoint is signed, 3. anchored outside the
+ *   1. boxes, and after them the segment, are with a majority; 2. only then the checkpoint is signed, 3. anchored outside the
  *   record's database, 4. and receipts leave.
  * A crash before 1 leaves nothing that is visible; between 1 and 4 the events stand in the log, unacknowledged, and
  * the caller's repetition is answered as a duplicate with a receipt.
@@ -14,7 +14,8 @@ import type { Provenance } from '../schema/taxonomy.ts';
 import type { Anchor } from './anchor.ts';
 import { Anchoring } from './anchoring.ts';
 import type { AppendItem, AppendResult, Placement } from './append-item.ts';
-import { catchUp, insertSegment } from './commit.ts';
+import { boxesOf } from './boxes.ts';
+import { catchUp, insertSegment, type RecordCollections } from './commit.ts';
 import { TrailError, type Refusal } from './errors.ts';
 import type { Secrets } from './keys/secrets.ts';
 import { anchoredHead, walkToEnd } from './log-end.ts';
@@ -46,6 +47,7 @@ const prepareAheadFrom = 256;
 export class LogWriter {
   readonly #options: WriterOptions;
   readonly #segments: Collection<SegmentDocument>;
+  readonly #record: RecordCollections;
   readonly #anchor: Anchor;
   readonly #signer: NoteSigner;
   readonly #anchoring: Anchoring;
@@ -71,6 +73,7 @@ export class LogWriter {
   ) {
     this.#options = { ...writerDefaults, ...options };
     this.#segments = segmentsOf(parts.appender, instance);
+    this.#record = { segments: this.#segments, boxes: boxesOf(parts.appender, instance) };
     this.#anchor = parts.anchor;
     this.#signer = parts.signer;
     this.#anchoring = new Anchoring(parts.anchor, parts.signer);
@@ -173,6 +176,7 @@ export class LogWriter {
           continue;
         }
         if (await this.#insert(batch, head)) return;
+        batch = { ...batch, documents: [] };
       } catch (error) {
         // What stands in the log is not known any more: it is found anew before the next segment.
         this.#head = undefined;
@@ -201,7 +205,7 @@ export class LogWriter {
       lastControl: batch.items.findLastIndex(({ sealed }) => sealed.isControl),
       boxes: batch.boxes,
     });
-    if ((await insertSegment(this.#segments, segment)) === 'lost') {
+    if ((await insertSegment(this.#record, segment, batch.documents)) === 'lost') {
       await this.#catchUp(head);
       return false;
     }

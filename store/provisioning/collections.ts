@@ -5,10 +5,10 @@ import { controlDatabase, instanceDatabase as databaseOf } from '../../trail/dat
 export { controlDatabase };
 
 /**
- * In each instance's own database. `segments` and `boxes` are the record; the others are projections of it and can be
+ * In each instance's own database. `record` holds segments and boxes; the others are projections of it and can be
  * rebuilt: `events` (one document an event, for queries), `tiles`, `emitters` (sequence gaps), `tails` (cursors).
  */
-export const instanceCollections = ['segments', 'boxes', 'events', 'tiles', 'emitters', 'tails'] as const;
+export const instanceCollections = ['record', 'events', 'tiles', 'emitters', 'tails'] as const;
 export type InstanceCollection = (typeof instanceCollections)[number];
 
 /** In the control database, shared by all instances; each document names its instance. */

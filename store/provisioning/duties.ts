@@ -28,13 +28,13 @@ const own = ['find', 'insert', 'update', 'remove'] as const;
 export const dutyPrivileges: Record<Duty, DutyPrivileges> = {
   /** Extends the log. Looks ids up in the index, and makes the keys and subjects that an event needs. */
   appender: {
-    instance: { segments: add, boxes: add, events: find, tails: find, emitters: find },
+    instance: { record: add, events: find, tails: find, emitters: find },
     control: { keys: add, subjects: add, instances: find, refusals: insert },
   },
   /** Keeps checkpoints where no user of the record's database reaches. */
   anchor: { instance: {}, control: { anchors: add } },
   reader: {
-    instance: { segments: find, boxes: find, events: find, tiles: find, emitters: find, tails: find },
+    instance: { record: find, events: find, tiles: find, emitters: find, tails: find },
     control: {
       keys: find,
       subjects: find,
@@ -52,12 +52,12 @@ export const dutyPrivileges: Record<Duty, DutyPrivileges> = {
   },
   /** Derives the projections from the segments; leases decide which process does. */
   projector: {
-    instance: { segments: find, events: own, tiles: own, emitters: own, tails: own },
+    instance: { record: find, events: own, tiles: own, emitters: own, tails: own },
     control: { instances: find, leases: upsert },
   },
   /** Applies control entries of the log to the control state. */
   applier: {
-    instance: { segments: find, boxes: find, tails: upsert },
+    instance: { record: find, tails: upsert },
     control: {
       instances: upsert,
       principals: upsert,
@@ -73,7 +73,7 @@ export const dutyPrivileges: Record<Duty, DutyPrivileges> = {
     },
   },
   /** The only one who may remove from the record. No process holds it yet. */
-  retention: { instance: { segments: ['find', 'remove'], boxes: ['find', 'remove'] }, control: {} },
+  retention: { instance: { record: ['find', 'remove'] }, control: {} },
   /** Names a new instance. Its database and roles are made over the administrator's connection. */
   provisioner: { instance: {}, control: { instances: add } },
 };

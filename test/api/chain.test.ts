@@ -195,7 +195,7 @@ describe('diagnose', () => {
   });
 
   it('establishes nothing on a record whose own bytes were altered', async () => {
-    const segments = api.database.admin.db(instanceDatabase(api.ids.acme)).collection('segments');
+    const segments = api.database.admin.db(instanceDatabase(api.ids.acme)).collection('record');
     const { reader } = api.trails.acme;
     const event = (await reader.byId(incident.attemptId as never))!;
     const segment = await segments.findOne({ _id: event.segment as never });

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { segmentEntries, segmentsOf } from '../../trail/segments.ts';
+import { allSegments, segmentEntries, segmentsOf } from '../../trail/segments.ts';
 import { identify, type Recorded } from '../store/changes.ts';
 import { controlEvent } from '../store/control.ts';
 import { openTestApi, type Name, type TestApi } from './openApi.ts';
@@ -75,7 +75,7 @@ describe('an actor named by an identity of another system', () => {
     const subjects = [{ system: 'gmail', kind: 'user', id: 'dana@sandbox.example' }];
     const onBehalfOf = { external: { ...dana.external, subject: 0 } };
     expect(await send('agent', reported({ onBehalfOf, subjects }))).toMatchObject([{ status: 'accepted' }]);
-    const segments = await segmentsOf(api.database.clients.reader, api.ids.acme).find().toArray();
+    const segments = await segmentsOf(api.database.clients.reader, api.ids.acme).find(allSegments).toArray();
     const log = segments.flatMap((segment) => segmentEntries(segment).map(String)).join('\n');
     expect(log).toContain('"action":"identity.map"');
     for (const original of ['U0SANDBOX', 'U0DANA', 'dana@sandbox.example', '5b10dana', '005Tk0000000003AAA'])

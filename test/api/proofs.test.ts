@@ -130,7 +130,7 @@ describe("the server's own check", () => {
     const { reader } = api.trails.acme;
     await reader.fresh(5000);
     const victim = (await reader.byId(event.id))!;
-    const segments = api.database.admin.db(instanceDatabase(api.ids.acme)).collection('segments');
+    const segments = api.database.admin.db(instanceDatabase(api.ids.acme)).collection('record');
     const segment = await segments.findOne({ _id: victim.segment as never });
     const entries = Buffer.from(segment!['entries'].buffer as Uint8Array);
     const at = entries.indexOf('salesforce');

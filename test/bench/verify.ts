@@ -4,7 +4,7 @@ import { decodeBundle, encodeBundle } from '../../domain/tree/bundle.ts';
 import { parseVkey } from '../../domain/tree/note.ts';
 import { bundlesForSize, tileWidth } from '../../domain/tree/tiles.ts';
 import { verifyLog, type EntryChunk, type LogSources } from '../../domain/verify/verifyLog.ts';
-import { segmentsOf } from '../../trail/segments.ts';
+import { allSegments, segmentsOf } from '../../trail/segments.ts';
 import type { Benchmark } from './benchmark.ts';
 import type { Environment } from './environment.ts';
 import { fillLog } from './filledLog.ts';
@@ -26,7 +26,7 @@ async function writtenLog(environment: Environment, events: number): Promise<Log
   const trail = await at.open();
   await fillLog(trail, events, environment.say);
   const entries: Uint8Array[] = [];
-  for await (const segment of segmentsOf(at.clients.reader, at.instance).find().sort({ _id: 1 }))
+  for await (const segment of segmentsOf(at.clients.reader, at.instance).find(allSegments).sort({ _id: 1 }))
     entries.push(...decodeBundle(segment.entries.buffer));
   const checkpoint = await trail.reader.checkpoint();
   if (checkpoint?.size !== entries.length) throw new Error('the checkpoint is not that of the entries');

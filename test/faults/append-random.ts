@@ -23,7 +23,7 @@ import { isConsistent } from './append-consistency.ts';
 const rounds = 40;
 const emitterCount = 5;
 
-const collections = ['segments', 'boxes', 'events', 'tails', 'emitters', 'anchors', 'keys'] as const;
+const collections = ['record', 'events', 'tails', 'emitters', 'anchors', 'keys'] as const;
 const kinds: readonly Document[] = [
   { closeConnection: true },
   { errorCode: 11_602 },

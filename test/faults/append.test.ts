@@ -12,7 +12,7 @@ import type { EventInput } from '../../schema/event.ts';
 import type { Receipt } from '../../trail/append-item.ts';
 import { TrailError } from '../../trail/errors.ts';
 import { emptyHead, walkToEnd } from '../../trail/log-end.ts';
-import { segmentsOf } from '../../trail/segments.ts';
+import { allSegments, segmentsOf } from '../../trail/segments.ts';
 import type { Trail } from '../../trail/trail.ts';
 import { emitterOf } from '../trail/events.ts';
 import { openTestTrail, type TestTrail } from '../trail/open.ts';
@@ -20,14 +20,14 @@ import { isConsistent } from './append-consistency.ts';
 import { describeRandomFaults } from './append-random.ts';
 
 interface Row {
-  readonly boundary: 'boxes' | 'segments' | 'anchors' | 'keys' | 'subjects';
+  readonly boundary: 'record' | 'anchors' | 'keys' | 'subjects';
   readonly fault: string;
   readonly persisted: boolean;
   readonly data: Document;
   readonly times: number;
 }
 
-const boundaries = ['keys', 'subjects', 'boxes', 'segments', 'anchors'] as const;
+const boundaries = ['keys', 'subjects', 'record', 'anchors'] as const;
 const control: ReadonlySet<string> = new Set(['keys', 'subjects', 'anchors']);
 
 const rows: Row[] = boundaries.flatMap((boundary): Row[] => [
@@ -116,9 +116,9 @@ describe('a fault at a write boundary of an append', () => {
     }
   });
 
-  it('a crash after the boxes leaves nothing that is visible', async () => {
+  it('a crash before the segment leaves nothing that is visible', async () => {
     const before = await test.trail.reader.size();
-    await inject({ boundary: 'segments', fault: '', persisted: false, data: { errorCode: 13 }, times: 1 });
+    await inject({ boundary: 'record', fault: '', persisted: false, data: { errorCode: 13 }, times: 1 });
     await expect(test.trail.writer.append([emitterOf('unauthorised')()], 'platform')).rejects.toThrow(TrailError);
     await clear(test.database.admin);
     expect(await test.trail.reader.size()).toBe(before);
@@ -126,7 +126,7 @@ describe('a fault at a write boundary of an append', () => {
 
   it('a segment far ahead of the end is not part of the log', async () => {
     const segments = segmentsOf(test.database.admin, test.instance);
-    const last = (await segments.find().sort({ _id: -1 }).limit(1).next())!;
+    const last = (await segments.find(allSegments).sort({ _id: -1 }).limit(1).next())!;
     const stray = last._id + 1_000_000;
     await segments.insertOne({ ...last, _id: stray });
     const fresh = await test.another();
@@ -137,7 +137,7 @@ describe('a fault at a write boundary of an append', () => {
 
   it('a log that was rolled back behind its anchor is not extended', async () => {
     const segments = segmentsOf(test.database.admin, test.instance);
-    const last = (await segments.find().sort({ _id: -1 }).limit(1).next())!;
+    const last = (await segments.find(allSegments).sort({ _id: -1 }).limit(1).next())!;
     await segments.deleteOne({ _id: last._id });
     const fresh = await test.another();
     await expect(fresh.writer.append([emitterOf('rolled-back')()], 'platform')).rejects.toMatchObject({
@@ -148,7 +148,7 @@ describe('a fault at a write boundary of an append', () => {
 
   it('a log whose history was rewritten is not extended', async () => {
     const segments = segmentsOf(test.database.admin, test.instance);
-    const last = (await segments.find().sort({ _id: -1 }).limit(1).next())!;
+    const last = (await segments.find(allSegments).sort({ _id: -1 }).limit(1).next())!;
     const edge = Buffer.from(last.edge.buffer);
     edge[0]! ^= 1;
     await segments.replaceOne({ _id: last._id }, { ...last, edge: edge as never });

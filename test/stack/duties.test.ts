@@ -81,9 +81,7 @@ describe.each(duties)('the MongoDB user of the duty %s', (duty: Duty) => {
 });
 
 const whoMayInTheRecord = (action: CollectionAction) =>
-  duties.filter((duty) =>
-    (['segments', 'boxes'] as const).some((name) => dutyPrivileges[duty].instance[name]?.includes(action)),
-  );
+  duties.filter((duty) => dutyPrivileges[duty].instance.record?.includes(action));
 
 describe('the table of duties', () => {
   it('lets nobody update the record, and nobody but retention remove from it', () => {

@@ -53,16 +53,16 @@ describe('provisioning', () => {
     const rolesOf = ({ users }: typeof before) => users['users'][0].roles as { db: string }[];
     expect(rolesOf(after)).toContainEqual({ role: 'tk-appender', db: instanceDatabase(test.ids.globex) });
     await expect(
-      test.clients.reader.db(instanceDatabase(test.ids.globex)).collection('segments').findOne(),
+      test.clients.reader.db(instanceDatabase(test.ids.globex)).collection('record').findOne(),
     ).resolves.toBeNull();
   });
 
   it('brings a role that was altered back to the table, for users who are connected already', async () => {
     const db = test.admin.db(instanceDatabase(test.ids.acme));
-    const segments = test.clients.appender.db(db.databaseName).collection('segments');
+    const segments = test.clients.appender.db(db.databaseName).collection('record');
     await db.command({
       updateRole: 'tk-appender',
-      privileges: [{ resource: { db: db.databaseName, collection: 'segments' }, actions: ['find', 'remove'] }],
+      privileges: [{ resource: { db: db.databaseName, collection: 'record' }, actions: ['find', 'remove'] }],
     });
     await expect(segments.deleteOne({ _id: 'nobody' as never })).resolves.toMatchObject({ deletedCount: 0 });
     await expect(segments.insertOne({})).rejects.toMatchObject({ code: 13 });

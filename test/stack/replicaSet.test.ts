@@ -57,7 +57,7 @@ describe('provisioning a new replica set of three', () => {
     const uris = dutyUris(config, config.mongodb.uri ?? '', ['appender']);
     const client = await MongoClient.connect(uris.appender);
     try {
-      const segments = client.db('tk_acme').collection<{ _id: number }>('segments');
+      const segments = client.db('tk_acme').collection<{ _id: number }>('record');
       await segments.insertOne({ _id: 0 }, { writeConcern: { w: 3, j: true } });
       await expect(segments.deleteOne({ _id: 0 })).rejects.toMatchObject({ code: 13 });
       const hello = await client.db('admin').command({ hello: 1 });

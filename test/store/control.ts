@@ -6,7 +6,7 @@ import { openControlState, type ControlState } from '../../store/control-state.t
 import { controlDatabase, type ControlCollection } from '../../store/provisioning/collections.ts';
 import { recordVoids, type VoidedEntry } from '../../store/voids.ts';
 import { Secrets } from '../../trail/keys/secrets.ts';
-import { parseEntry, segmentEntries, segmentsOf } from '../../trail/segments.ts';
+import { allSegments, parseEntry, segmentEntries, segmentsOf } from '../../trail/segments.ts';
 import { TailRunner } from '../../trail/tails/runner.ts';
 import type { Tail, TailedBatch, TailedEntry } from '../../trail/tails/tail.ts';
 import { event } from '../trail/events.ts';
@@ -66,7 +66,7 @@ export const openTestControl = async (): Promise<TestControl> => {
   };
   const batch: TestControl['batch'] = async (first = 0) => {
     const entries: TailedEntry[] = [];
-    for (const segment of await segmentsOf(applier, instance).find().sort({ _id: 1 }).toArray())
+    for (const segment of await segmentsOf(applier, instance).find(allSegments).sort({ _id: 1 }).toArray())
       for (const [position, bytes] of segmentEntries(segment).entries()) {
         const leaf = segment.leaves.buffer.subarray(32 * position, 32 * position + 32);
         const index = segment._id + position;

@@ -1,5 +1,7 @@
+import { Binary } from 'mongodb';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { defaultPolicies } from '../../schema/cedar/texts.ts';
+import { boxesOf } from '../../trail/boxes.ts';
 import { createControlTail } from '../../store/applier.ts';
 import { voidEvent } from '../../store/voids.ts';
 import {
@@ -184,11 +186,11 @@ describe('an entry that can not apply', () => {
 
   it('is also one whose part was altered in the database', async () => {
     const index = await control.record(...policies(1, defaultPolicies));
-    const boxes = control.database.admin.db(`tk_${control.instance}`).collection('boxes');
-    const box = (await boxes.findOne({}))!;
-    const ciphertext = Buffer.from(box['ciphertext'].buffer);
-    ciphertext[0]! ^= 1;
-    await boxes.updateOne({ _id: box._id }, { $set: { ciphertext } });
+    const documents = boxesOf(control.database.admin, control.instance);
+    const document = (await documents.findOne({ boxes: { $type: 'binData' } }))!;
+    const boxes = Buffer.from(document.boxes.buffer);
+    boxes[0]! ^= 1;
+    await documents.updateOne({ _id: document._id }, { $set: { boxes: new Binary(boxes) } });
     await control.apply(index);
     expect(control.voids).toMatchObject([{ index, reason: { code: 'MALFORMED_RESPONSE' } }]);
     expect(await control.state.policySet()).toBeUndefined();

@@ -1,9 +1,13 @@
 /** A MongoDB client whose reads a test can hold up, or let fail, at a place that it names. */
-import type { Collection, Db, MongoClient } from 'mongodb';
+import { Binary, type Collection, type Db, type MongoClient } from 'mongodb';
+import { recordCollection } from '../../trail/database.ts';
 
 export interface InterceptedReads {
   readonly client: MongoClient;
-  /** Called around each `find().toArray()` and `findOne()` of a collection, with the number of the read, from 1. */
+  /**
+   * Called around each `find().toArray()` and `findOne()` of a collection, with the number of the read, from 1. Reads of
+   * the record go by what they look for: `segments`, or `boxes`.
+   */
   readonly before: Map<string, (read: number) => Promise<void> | void>;
   readonly after: Map<string, (read: number) => Promise<void> | void>;
 }
@@ -16,6 +20,11 @@ const overriding = <T extends object>(target: T, overrides: Record<string, unkno
       return typeof value === 'function' ? value.bind(object) : value;
     },
   });
+
+const nameOf = (collection: string, filter: { _id?: { $in?: unknown[] } } = {}): string => {
+  if (collection !== recordCollection) return collection;
+  return filter._id?.$in?.[0] instanceof Binary ? 'boxes' : 'segments';
+};
 
 export const interceptReads = (client: MongoClient): InterceptedReads => {
   const before: InterceptedReads['before'] = new Map();
@@ -32,10 +41,10 @@ export const interceptReads = (client: MongoClient): InterceptedReads => {
   const collectionOf = (db: Db, name: string, options: object): Collection => {
     const collection = db.collection(name, options);
     return overriding(collection, {
-      findOne: (...query: [never]) => around(name, () => collection.findOne(...query)),
+      findOne: (...query: [never]) => around(nameOf(name, query[0]), () => collection.findOne(...query)),
       find: (...query: [never]) => {
         const cursor = collection.find(...query);
-        return overriding(cursor, { toArray: () => around(name, () => cursor.toArray()) });
+        return overriding(cursor, { toArray: () => around(nameOf(name, query[0]), () => cursor.toArray()) });
       },
     });
   };

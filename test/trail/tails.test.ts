@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseEntry, segmentEntries, segmentsOf } from '../../trail/segments.ts';
+import { allSegments, parseEntry, segmentEntries, segmentsOf } from '../../trail/segments.ts';
 import { createIndexTail } from '../../trail/tails/index-tail.ts';
 import type { TailedBatch } from '../../trail/tails/tail.ts';
 import { emitterOf } from './events.ts';
@@ -15,7 +15,7 @@ describe('the tail that keeps the index', () => {
 
   /** One batch a segment. */
   const batches = async (): Promise<TailedBatch[]> => {
-    const segments = await segmentsOf(test.database.admin, test.instance).find().sort({ _id: 1 }).toArray();
+    const segments = await segmentsOf(test.database.admin, test.instance).find(allSegments).sort({ _id: 1 }).toArray();
     return segments.map((segment) => ({
       instance: test.instance,
       first: segment._id,

@@ -1,5 +1,6 @@
 /** Key derivation (HKDF-SHA256, RFC 5869). The info strings are part of the format: changing one needs a new version. */
 import { createSecretKey, hkdfSync } from 'node:crypto';
+import { hmacSha256 } from '../../domain/hmac.ts';
 import type { InstanceId, SubjectId } from '../../schema/ids.ts';
 import type { RetentionClass } from '../../schema/taxonomy.ts';
 
@@ -10,8 +11,12 @@ export interface DataKeyName {
   readonly subject?: SubjectId;
 }
 
+/** What expires together: content of one class and month. `<class>/<yyyy-mm>`. */
+export const classMonthOf = (name: Pick<DataKeyName, 'retentionClass' | 'month'>): string =>
+  `${name.retentionClass}/${name.month}`;
+
 /** `<class>/<yyyy-mm>/<subject or ->`. */
-export const dataKeyId = (name: DataKeyName): string => `${name.retentionClass}/${name.month}/${name.subject ?? '-'}`;
+export const dataKeyId = (name: DataKeyName): string => `${classMonthOf(name)}/${name.subject ?? '-'}`;
 
 export const monthOf = (utc: string): string => utc.slice(0, 7);
 
@@ -32,6 +37,17 @@ export const deriveDataKey = (
     ),
   );
 
-/** One key a box: the salt is random, so no key is used twice and a constant nonce is safe. */
-export const deriveBoxKey = (dataKey: Uint8Array, salt: Uint8Array): Buffer =>
-  Buffer.from(hkdfSync('sha256', createSecretKey(dataKey), salt, 'trailkeeper/box/v1', 32));
+const boxInfo = Buffer.from('trailkeeper/box/v2');
+const boxSaltBytes = 32;
+const boxMessage = Buffer.concat([boxInfo, Buffer.alloc(boxSaltBytes), Buffer.from([0x01])]);
+
+/**
+ * The key of the one box that a data key has in a document: HKDF-Expand(data key, `trailkeeper/box/v2` || salt, 32).
+ * The salt is random and the document's own, so no key is used twice and a constant nonce is safe. A data key is
+ * uniformly random, so the extracting half of HKDF would add nothing (RFC 5869, section 3.3).
+ */
+export const deriveBoxKey = (dataKey: Uint8Array, salt: Uint8Array): Buffer => {
+  if (salt.length !== boxSaltBytes) throw new RangeError(`a salt has ${boxSaltBytes} bytes, not ${salt.length}`);
+  boxMessage.set(salt, boxInfo.length);
+  return hmacSha256(dataKey, boxMessage);
+};
