@@ -10,6 +10,8 @@ const security: ReadonlySet<Action> = new Set<Action>([
   'trail.read',
   'trail.disclose',
   'trail.verify',
+  'witness.quorum',
+  'witness.contradict',
 ]);
 const communication: ReadonlySet<Action> = new Set<Action>([
   'prompt.submit',

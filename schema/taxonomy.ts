@@ -50,13 +50,23 @@ export const actions = [
   'version.publish',
   'connector.configure',
   'connector.disable',
+  'witness.configure',
+  'key.rotate',
+  'key.retire',
+  'key.destroy',
   'instance.suspend',
   'instance.resume',
   'control.void',
+  // keys: what became of one, and who took one into use
+  'key.outcome',
+  'key.use',
   // use of the trail itself
   'trail.read',
   'trail.disclose',
   'trail.verify',
+  // witnesses: whether enough of them cosign in time, and who saw another history
+  'witness.quorum',
+  'witness.contradict',
 ] as const;
 export type Action = (typeof actions)[number];
 
@@ -74,6 +84,10 @@ export const controlActions = [
   'version.publish',
   'connector.configure',
   'connector.disable',
+  'witness.configure',
+  'key.rotate',
+  'key.retire',
+  'key.destroy',
   'instance.suspend',
   'instance.resume',
 ] as const satisfies readonly Action[];

@@ -28,6 +28,7 @@ export interface Config {
   readonly sandboxPort: number;
   readonly folders: { readonly data: string; readonly keys: string; readonly secrets: string };
   readonly introspection: boolean;
+  readonly witnesses: { readonly intervalMs: number; readonly loopback: boolean };
   readonly horizonMs: number;
 }
 
@@ -46,7 +47,7 @@ export class ConfigError extends Error {
 /** Which MongoDB users a process holds: those of its duties and no others. */
 export const processDuties = {
   api: ['appender', 'anchor', 'reader'],
-  worker: ['appender', 'anchor', 'reader', 'projector', 'applier'],
+  worker: ['appender', 'anchor', 'reader', 'projector', 'applier', 'witness'],
 } as const satisfies Record<string, readonly Duty[]>;
 
 type Values = { readonly [K in keyof typeof settings]: z.infer<(typeof settings)[K]['schema']> };
@@ -100,6 +101,10 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
       secrets,
     },
     introspection: value.TRAILKEEPER_INTROSPECTION,
+    witnesses: {
+      intervalMs: value.TRAILKEEPER_WITNESS_SECONDS * 1000,
+      loopback: value.TRAILKEEPER_WITNESS_LOOPBACK,
+    },
     horizonMs: value.TRAILKEEPER_HORIZON_DAYS * 86_400_000,
   };
 }

@@ -102,6 +102,16 @@ export const settings = {
     z.coerce.number('must be a number of days').positive().max(3650).default(30),
     'Event ids whose time is further back are refused (ID_TOO_OLD), in days.',
   ),
+  TRAILKEEPER_WITNESS_SECONDS: setting(
+    'production',
+    z.coerce.number('must be a number of seconds').min(1).max(3600).default(5),
+    'How often the newest checkpoint is submitted to the witnesses of an instance, in seconds.',
+  ),
+  TRAILKEEPER_WITNESS_LOOPBACK: setting(
+    'production',
+    z.stringbool('must be true or false').default(false),
+    'Whether witnesses on this machine may be asked, by http: for development. `npm start` allows it.',
+  ),
   TRAILKEEPER_MONGODB_ADMIN_USER: setting(
     'provisioning',
     z.string().default('root'),

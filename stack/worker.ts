@@ -23,6 +23,7 @@ import { openTrail, type Trail } from '../trail/trail.ts';
 import { ConfigError, dutyUris, loadConfig, processDuties, requireServers, type Config } from './config.ts';
 import { actionInstance, temporalKeys, UnknownInstance } from './temporal/instances.ts';
 import { bundleWorkflows, startWorkers, type RunningWorkers } from './temporal/workers.ts';
+import { startWitnessing } from './witnessing.ts';
 
 const serverSelectionMs = 5000;
 /** How soon a new instance is noticed. */
@@ -61,6 +62,12 @@ export const startWorker = async (config: Config, log: Log = logToStderr): Promi
   const stopping = new AbortController();
 
   const tails = followLogs(clients, keys, trails, stopping.signal, log);
+  const witnessing = startWitnessing({
+    client: clients.witness,
+    trailOf: (instance) => trails.get(instance),
+    ...config.witnesses,
+    log,
+  });
   const temporal = keepWorking(
     () =>
       startWorkers({
@@ -89,6 +96,7 @@ export const startWorker = async (config: Config, log: Log = logToStderr): Promi
     async stop() {
       stopping.abort();
       await temporal.done;
+      await witnessing.stop();
       await tails;
       await health.close();
       await Promise.all(Object.values(clients).map((client) => client.close()));

@@ -25,6 +25,7 @@ import { planPolicies } from './policies.ts';
 import { planDisabling, planRegistration } from './principals.ts';
 import { planIssue, planTokenRevocation } from './tokens.ts';
 import { planPublication } from './versions.ts';
+import { planWitnesses } from './witnesses.ts';
 import type { VoidedEntry } from './voids.ts';
 
 /**
@@ -119,6 +120,8 @@ const planChange = (applied: AppliedEntry, change: ControlChange): Plan | Promis
       return planConfiguration(applied, change);
     case 'connector.disable':
       return planConnectorDisabling(applied, change);
+    case 'witness.configure':
+      return planWitnesses(applied, change);
     case 'instance.suspend':
       return planSwitch(applied, true);
     case 'instance.resume':

@@ -8,7 +8,7 @@ import { emptyEdge } from '../domain/tree/edge.ts';
 import { emptyRoot } from '../domain/tree/hash.ts';
 import type { NoteKey } from '../domain/tree/note.ts';
 import type { Entry } from '../schema/event.ts';
-import type { Anchor } from './anchor.ts';
+import type { Anchor, PlacedCheckpoint } from './anchor.ts';
 import { TrailError } from './errors.ts';
 import { headAfter, inconsistent, verifySegment, type LogHead, type SegmentDocument } from './segments.ts';
 
@@ -21,6 +21,7 @@ export const anchoredHead = async (
   key: NoteKey,
 ): Promise<LogHead> => {
   const anchored = await anchor.latest(key.name);
+  for (const placed of (await anchor.elsewhere?.(key.name)) ?? []) await requireHeld(segments, placed, key);
   if (!anchored) return emptyHead;
   const checkpoint = openCheckpoint(Buffer.from(anchored.note), [key], key.name);
   const segment = await segments.findOne({ _id: anchored.segment });
@@ -33,6 +34,30 @@ export const anchoredHead = async (
   if (!head.root.equals(checkpoint.root))
     throw inconsistent(segment._id, `it does not end in the root that was signed at size ${checkpoint.size}`);
   return head;
+};
+
+/**
+ * That the record holds what was kept elsewhere. Checkpoints end where segments end, and segments never change: where none
+ * ends there, or with another root, the log was restored to an older state or replaced, however well it hangs together.
+ */
+const requireHeld = async (
+  segments: Collection<SegmentDocument>,
+  { note, place }: PlacedCheckpoint,
+  key: NoteKey,
+): Promise<void> => {
+  const { size, root } = openCheckpoint(Buffer.from(note), [key], key.name);
+  if (size === 0) return;
+  const segment = await segments.findOne({ _id: { $lt: size } }, { sort: { _id: -1 } });
+  if (!segment || segment._id + segment.n < size)
+    throw new TrailError(
+      'LOG_BEHIND_ANCHOR',
+      `a checkpoint of size ${size} was kept by ${place}, but the log does not hold it: it was rolled back`,
+    );
+  if (segment._id + segment.n > size || !headAfter(segment).root.equals(root))
+    throw new TrailError(
+      'LOG_FORKED',
+      `the log is another one than that of size ${size} which was kept by ${place}: it was rolled back and regrown, or replaced`,
+    );
 };
 
 /** Walks from `head` to the end of what a majority holds; `visit` sees each verified segment on the way. */

@@ -5,7 +5,7 @@
 import type { MongoClient } from 'mongodb';
 import { encodeVkey, type NoteSigner } from '../domain/tree/note.ts';
 import type { InstanceId } from '../schema/ids.ts';
-import { mongoAnchor, type Anchor } from './anchor.ts';
+import { compositeAnchor, mongoAnchor, type Anchor, type CheckpointPlace } from './anchor.ts';
 import type { KeyProvider } from './keys/provider.ts';
 import { Secrets } from './keys/secrets.ts';
 import { loadSigner } from './keys/signing.ts';
@@ -13,6 +13,9 @@ import { PartReader } from './parts.ts';
 import { TrailReader } from './reader.ts';
 import { Sealer } from './seal.ts';
 import { Subjects } from './subjects.ts';
+import { cosignedPlace } from './witness/cosignatures.ts';
+import { witnessContradiction } from './witness/statements.ts';
+import { WitnessedLog } from './witness/witnessed.ts';
 import { LogWriter, type WriterOptions } from './writer.ts';
 
 /** MongoDB connections by duty (store/provisioning/duties.ts). */
@@ -30,12 +33,16 @@ export interface Trail {
   readonly vkey: string;
   readonly writer: LogWriter;
   readonly reader: TrailReader;
+  /** Checkpoints with the cosignatures of witnesses, for readers from outside. */
+  readonly witnessed: WitnessedLog;
 }
 
 export interface TrailOptions {
   readonly clients: TrailClients;
   readonly keys: KeyProvider;
   readonly writer?: Partial<WriterOptions>;
+  /** Where checkpoints are kept besides the anchor and the witnesses: a writer's log must hold each of them. */
+  readonly places?: readonly CheckpointPlace[];
 }
 
 export const openTrail = async (instance: InstanceId, origin: string, options: TrailOptions): Promise<Trail> => {
@@ -43,18 +50,24 @@ export const openTrail = async (instance: InstanceId, origin: string, options: T
   const secrets = new Secrets(instance, keys, clients.appender);
   const subjects = new Subjects(instance, secrets, clients.appender);
   const signer: NoteSigner = await loadSigner(origin, secrets);
-  const anchor: Anchor = mongoAnchor(clients.anchor);
+  const anchor: Anchor = compositeAnchor(
+    mongoAnchor(clients.anchor),
+    [cosignedPlace(clients.anchor), ...(options.places ?? [])],
+    witnessContradiction(clients.anchor, instance),
+  );
   const writer = new LogWriter(
     instance,
     { appender: clients.appender, anchor, signer, secrets, subjects },
     options.writer,
   );
+  const readAnchor = mongoAnchor(clients.reader);
   const reader = new TrailReader(instance, {
     client: clients.reader,
-    anchor: mongoAnchor(clients.reader),
+    anchor: readAnchor,
     key: signer,
     parts: new PartReader(instance, secrets, clients.reader),
     sealer: new Sealer(instance, secrets, subjects),
   });
-  return { instance, origin, vkey: encodeVkey(signer), writer, reader };
+  const witnessed = new WitnessedLog(instance, origin, clients.reader, readAnchor);
+  return { instance, origin, vkey: encodeVkey(signer), writer, reader, witnessed };
 };

@@ -48,7 +48,8 @@ export interface Note {
   readonly unknown: readonly NoteSignature[];
 }
 
-const isKeyName = (name: string): boolean => name !== '' && !/[\p{White_Space}+]/u.test(name);
+/** Not empty, no spaces, no `+`. */
+export const isKeyName = (name: string): boolean => name !== '' && !/[\p{White_Space}+]/u.test(name);
 
 const typedKey = (publicKey: Uint8Array): Buffer => Buffer.concat([Uint8Array.of(ed25519), publicKey]);
 
@@ -62,11 +63,12 @@ export function noteKey(name: string, publicKey: Uint8Array): NoteKey {
   return { name, keyId: digest.readUInt32BE(0), publicKey: Buffer.from(publicKey) };
 }
 
-const hex8 = (keyId: number): string => keyId.toString(16).padStart(8, '0');
+/** A key id as it stands in a verifier key. */
+export const keyIdText = (keyId: number): string => keyId.toString(16).padStart(8, '0');
 
 /** `name+keyid+base64`, the form in which verifier keys are handed out (golang.org/x/mod/sumdb/note). */
 export const encodeVkey = (key: NoteKey): string =>
-  `${key.name}+${hex8(key.keyId)}+${typedKey(key.publicKey).toString('base64')}`;
+  `${key.name}+${keyIdText(key.keyId)}+${typedKey(key.publicKey).toString('base64')}`;
 
 /** Reads a verifier key; its id must be the one that name and key give. */
 export function parseVkey(vkey: string): NoteKey {
@@ -77,8 +79,8 @@ export function parseVkey(vkey: string): NoteKey {
     throw new TreeError('KEY_MALFORMED', `only Ed25519 keys (type 1) can be used, got type ${bytes[0]}`);
   }
   const key = noteKey(match[1]!, bytes.subarray(1));
-  if (hex8(key.keyId) !== match[2]) {
-    throw new TreeError('KEY_MALFORMED', `the key id should be ${hex8(key.keyId)}, got ${match[2]}`);
+  if (keyIdText(key.keyId) !== match[2]) {
+    throw new TreeError('KEY_MALFORMED', `the key id should be ${keyIdText(key.keyId)}, got ${match[2]}`);
   }
   return key;
 }
@@ -111,7 +113,8 @@ export function addSignatureLines(note: Uint8Array, lines: readonly string[]): B
   return Buffer.concat([note, Buffer.from(lines.join(''))]);
 }
 
-function parseSignature(line: string): NoteSignature {
+/** Reads one signature line, without its newline. */
+export function parseSignatureLine(line: string): NoteSignature {
   const [name = '', base64 = '', ...rest] = line.startsWith(signaturePrefix)
     ? line.slice(signaturePrefix.length).split(' ')
     : [];
@@ -140,15 +143,19 @@ export function parseNote(bytes: Uint8Array): { text: string; signatures: readon
       `a note has at most ${noteLimits.signaturesMax} signatures, got ${lines.length}`,
     );
   }
-  return { text: whole.slice(0, split + 1), signatures: lines.map(parseSignature) };
+  return { text: whole.slice(0, split + 1), signatures: lines.map(parseSignatureLine) };
 }
 
-const keyObject = (key: NoteKey): KeyObject =>
-  createPublicKey({ key: Buffer.concat([spkiPrefix, key.publicKey]), format: 'der', type: 'spki' });
+const keyObject = (publicKey: Uint8Array): KeyObject =>
+  createPublicKey({ key: Buffer.concat([spkiPrefix, publicKey]), format: 'der', type: 'spki' });
+
+/** True if `signature` (64 bytes) is over the message by the raw public key (32 bytes). */
+export const verifyEd25519 = (message: Uint8Array, publicKey: Uint8Array, signature: Uint8Array): boolean =>
+  signature.length === 64 && verify(null, message, keyObject(publicKey), signature);
 
 /** True if `signature` is by `key`, over the text. */
 export const verifySignature = (text: string, key: NoteKey, signature: Uint8Array): boolean =>
-  signature.length === 64 && verify(null, Buffer.from(text), keyObject(key), signature);
+  verifyEd25519(Buffer.from(text), key.publicKey, signature);
 
 /**
  * Opens a note: every signature by a known key must verify (else NOTE_SIGNATURE), and there must be one at least (else
@@ -163,7 +170,7 @@ export function openNote(bytes: Uint8Array, knownKeys: readonly NoteKey[]): Note
     if (!key) {
       unknown.push(signature);
     } else if (!verifySignature(text, key, signature.signature)) {
-      throw new TreeError('NOTE_SIGNATURE', `the signature by ${key.name}+${hex8(key.keyId)} does not verify`);
+      throw new TreeError('NOTE_SIGNATURE', `the signature by ${key.name}+${keyIdText(key.keyId)} does not verify`);
     } else if (!verified.some((other) => other.name === signature.name && other.keyId === signature.keyId)) {
       verified.push(signature);
     }

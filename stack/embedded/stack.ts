@@ -115,6 +115,7 @@ const serviceEnvironment = (
     MONGODB_URI: withoutUser(servers.mongodb.adminUri),
     TEMPORAL_ADDRESS: servers.temporal.address,
     TRAILKEEPER_PUBLIC_URL: config.publicUrl,
+    TRAILKEEPER_WITNESS_LOOPBACK: 'true',
     TRAILKEEPER_SECRETS_DIR: join(config.folders.data, name, 'secrets'),
     ...Object.fromEntries(own.map((duty) => [passwordSetting(duty), passwords[duty]])),
   };

@@ -24,6 +24,9 @@ export const controlCollections = [
   'versions',
   'connectors',
   'delegations',
+  'witnesses',
+  'cosignatures',
+  'witnessStatements',
   'leases',
   'refusals',
 ] as const;

@@ -9,7 +9,7 @@ import type { ControlCollection, InstanceCollection } from './collections.ts';
 export type CollectionAction = 'find' | 'insert' | 'update' | 'remove';
 export const collectionActions: readonly CollectionAction[] = ['find', 'insert', 'update', 'remove'];
 
-export const duties = ['appender', 'anchor', 'reader', 'projector', 'applier', 'retention', 'provisioner'] as const;
+export const duties = ['appender', 'anchor', 'reader', 'projector', 'applier', 'witness', 'retention', 'provisioner'] as const;
 export type Duty = (typeof duties)[number];
 
 type Allowed<C extends string> = Partial<Record<C, readonly CollectionAction[]>>;
@@ -32,7 +32,7 @@ export const dutyPrivileges: Record<Duty, DutyPrivileges> = {
     control: { keys: add, subjects: add, instances: find, refusals: insert },
   },
   /** Keeps checkpoints where no user of the record's database reaches. */
-  anchor: { instance: {}, control: { anchors: add } },
+  anchor: { instance: {}, control: { anchors: add, cosignatures: find, witnessStatements: find, witnesses: find } },
   reader: {
     instance: { record: find, events: find, tiles: find, emitters: find, tails: find },
     control: {
@@ -47,6 +47,9 @@ export const dutyPrivileges: Record<Duty, DutyPrivileges> = {
       versions: find,
       connectors: find,
       delegations: find,
+      witnesses: find,
+      cosignatures: find,
+      witnessStatements: find,
       refusals: find,
     },
   },
@@ -67,9 +70,25 @@ export const dutyPrivileges: Record<Duty, DutyPrivileges> = {
       versions: upsert,
       connectors: upsert,
       delegations: upsert,
+      witnesses: upsert,
       leases: upsert,
       keys: add,
       subjects: add,
+    },
+  },
+  /**
+   * Submits checkpoints to witnesses and keeps what they answer. Reads the record for the proofs and holds no key to what is
+   * encrypted in it; what it kept it can't take back.
+   */
+  witness: {
+    instance: { segments: find, tiles: find },
+    control: {
+      instances: find,
+      anchors: find,
+      witnesses: find,
+      cosignatures: add,
+      witnessStatements: add,
+      leases: upsert,
     },
   },
   /** The only one who may remove from the record. No process holds it yet. */

@@ -38,6 +38,7 @@ describe('the configuration', () => {
       provisioning: { adminUser: 'root', instances: ['acme', 'globex'] },
       folders: { data, keys: join(data, 'keys'), secrets: join(data, 'secrets') },
       introspection: false,
+      witnesses: { intervalMs: 5000, loopback: false },
       horizonMs: 30 * 86_400_000,
     });
   });
