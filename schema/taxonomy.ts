@@ -51,15 +51,9 @@ export const actions = [
   'connector.configure',
   'connector.disable',
   'witness.configure',
-  'key.rotate',
-  'key.retire',
-  'key.destroy',
   'instance.suspend',
   'instance.resume',
   'control.void',
-  // keys: what became of one, and who took one into use
-  'key.outcome',
-  'key.use',
   // use of the trail itself
   'trail.read',
   'trail.disclose',
@@ -85,9 +79,6 @@ export const controlActions = [
   'connector.configure',
   'connector.disable',
   'witness.configure',
-  'key.rotate',
-  'key.retire',
-  'key.destroy',
   'instance.suspend',
   'instance.resume',
 ] as const satisfies readonly Action[];

@@ -81,7 +81,7 @@ export const dutyPrivileges: Record<Duty, DutyPrivileges> = {
    * encrypted in it; what it kept it can't take back.
    */
   witness: {
-    instance: { segments: find, tiles: find },
+    instance: { record: find, tiles: find },
     control: {
       instances: find,
       anchors: find,
