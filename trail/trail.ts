@@ -52,8 +52,8 @@ export const openTrail = async (instance: InstanceId, origin: string, options: T
   const signer: NoteSigner = await loadSigner(origin, secrets);
   const anchor: Anchor = compositeAnchor(
     mongoAnchor(clients.anchor),
-    [cosignedPlace(clients.anchor), ...(options.places ?? [])],
-    witnessContradiction(clients.anchor, instance),
+    [cosignedPlace(clients.reader), ...(options.places ?? [])],
+    witnessContradiction(clients.reader, instance),
   );
   const writer = new LogWriter(
     instance,

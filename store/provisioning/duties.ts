@@ -32,7 +32,7 @@ export const dutyPrivileges: Record<Duty, DutyPrivileges> = {
     control: { keys: add, subjects: add, instances: find, refusals: insert },
   },
   /** Keeps checkpoints where no user of the record's database reaches. */
-  anchor: { instance: {}, control: { anchors: add, cosignatures: find, witnessStatements: find, witnesses: find } },
+  anchor: { instance: {}, control: { anchors: add } },
   reader: {
     instance: { record: find, events: find, tiles: find, emitters: find, tails: find },
     control: {

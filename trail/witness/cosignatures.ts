@@ -36,7 +36,7 @@ const pageSize = 256;
 export class Cosignatures {
   readonly #collection: Collection<CosignatureDocument>;
 
-  /** `client`: of the duty witness, to add; of the reader or anchor, to look. */
+  /** `client`: of the duty witness, to add; of the reader, to look. */
   constructor(client: MongoClient) {
     this.#collection = client.db(controlDatabase).collection<CosignatureDocument>('cosignatures', majority);
   }

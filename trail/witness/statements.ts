@@ -41,7 +41,7 @@ const duplicate = 11_000;
 export class WitnessStatements {
   readonly #collection: Collection<StatementDocument>;
 
-  /** `client`: of the duty witness, to add; of the reader or anchor, to look. */
+  /** `client`: of the duty witness, to add; of the reader, to look. */
   constructor(client: MongoClient) {
     this.#collection = client.db(controlDatabase).collection<StatementDocument>('witnessStatements', majority);
   }
@@ -115,7 +115,7 @@ export const contradictionOf = ({ quorum }: WitnessPolicy, found: readonly Contr
       );
 };
 
-/** For a writer: what the instance's witnesses state against its log. `client`: of the duty anchor. */
+/** For a writer: what the instance's witnesses state against its log. `client`: of the reader. */
 export const witnessContradiction = (client: MongoClient, instance: InstanceId): Contradiction => {
   const statements = new WitnessStatements(client);
   return async (origin) => {
