@@ -9,7 +9,7 @@ import type { ControlCollection, InstanceCollection } from './collections.ts';
 export type CollectionAction = 'find' | 'insert' | 'update' | 'remove';
 export const collectionActions: readonly CollectionAction[] = ['find', 'insert', 'update', 'remove'];
 
-export const duties = ['appender', 'anchor', 'reader', 'projector', 'applier', 'witness', 'retention', 'provisioner'] as const;
+export const duties = ['appender', 'anchor', 'reader', 'projector', 'applier', 'witness', 'archiver', 'retention', 'provisioner'] as const;
 export type Duty = (typeof duties)[number];
 
 type Allowed<C extends string> = Partial<Record<C, readonly CollectionAction[]>>;
@@ -88,6 +88,22 @@ export const dutyPrivileges: Record<Duty, DutyPrivileges> = {
       witnesses: find,
       cosignatures: add,
       witnessStatements: add,
+      leases: upsert,
+    },
+  },
+  /**
+   * Copies the record, and the wrapped keys and subjects that it needs, into the archive: ciphertext all of it. Holds no
+   * key, and changes nothing but the cursor of its tail.
+   */
+  archiver: {
+    instance: { record: find, tails: upsert },
+    control: {
+      instances: find,
+      anchors: find,
+      cosignatures: find,
+      keys: find,
+      subjects: find,
+      connectors: find,
       leases: upsert,
     },
   },
