@@ -45,10 +45,9 @@ export const startGateway = async (program: string): Promise<Gateway> => {
   const child = startChild({
     name: 'versitygw',
     program,
-    args: [
-      ...['--port', `127.0.0.1:${port}`, '--quiet', '--iam-dir', iam!],
-      ...['posix', '--sidecar', metadata!, '--versioning-dir', versions!, data!],
-    ],
+    args: `--port 127.0.0.1:${port} --quiet --iam-dir ${iam} posix --sidecar ${metadata} --versioning-dir ${versions} ${data}`.split(
+      ' ',
+    ),
     folder,
     env: { ...process.env, ROOT_ACCESS_KEY: root.accessKeyId, ROOT_SECRET_KEY: root.secretAccessKey },
   });
@@ -61,11 +60,9 @@ export const startGateway = async (program: string): Promise<Gateway> => {
     if (ended) throw new Error(`versitygw ended: ${child.logTail()}`);
     await delay(50);
   }
-  const admin = (...args: string[]) =>
-    run(program, [
-      ...['admin', '--endpoint-url', endpoint, '--access', root.accessKeyId, '--secret', root.secretAccessKey],
-      ...args,
-    ]);
+  const { accessKeyId, secretAccessKey } = root;
+  const asAdmin = ['admin', '--endpoint-url', endpoint, '--access', accessKeyId, '--secret', secretAccessKey];
+  const admin = (...args: string[]) => run(program, [...asAdmin, ...args]);
   return {
     endpoint,
     root,

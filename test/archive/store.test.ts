@@ -169,7 +169,7 @@ describe.skipIf(!isThere(gateway))('an archive in S3', () => {
             BypassGovernanceRetention: true,
           }),
         ),
-      ).rejects.toThrow();
+      ).rejects.toMatchObject({ $fault: 'client' });
       client.destroy();
     }
     expect(await store.get('x')).toEqual(bytes('kept'));
