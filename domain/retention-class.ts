@@ -10,6 +10,9 @@ const security: ReadonlySet<Action> = new Set<Action>([
   'trail.read',
   'trail.disclose',
   'trail.verify',
+  'integrity.check',
+  'integrity.alert',
+  'integrity.repair',
   'witness.quorum',
   'witness.contradict',
 ]);

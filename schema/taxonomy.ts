@@ -58,6 +58,10 @@ export const actions = [
   'trail.read',
   'trail.disclose',
   'trail.verify',
+  // what the platform finds when it checks its own log, and what it mends
+  'integrity.check',
+  'integrity.alert',
+  'integrity.repair',
   // witnesses: whether enough of them cosign in time, and who saw another history
   'witness.quorum',
   'witness.contradict',
