@@ -10,6 +10,7 @@ import { authenticate } from '../store/tokens.ts';
 import { callerOf } from './authentication/bearer.ts';
 import { Denials } from './authorization/denials.ts';
 import type { Services } from './context.ts';
+import { recordLines } from './doors/eventsDoor.ts';
 import { readiness } from './doors/health.ts';
 import { isLogOf, notThere, parseLogPath, serveLog } from './doors/logDoor.ts';
 import { toApiError } from './errorMapping.ts';
@@ -92,6 +93,11 @@ export const createApi = (options: ApiOptions): Api => {
       new Date(services.nowMs()),
     );
     const open = () => openContext(shared, caller, { requestId, signal, stopping: stopping.signal });
+    if (door.kind === 'events') {
+      const context = await open();
+      await context.permissions.require('recordEvents');
+      return recordLines(request, response, context);
+    }
     if (door.kind === 'log') {
       const context = await open();
       const { trail } = context.instance;
@@ -171,7 +177,7 @@ export const createApi = (options: ApiOptions): Api => {
 };
 
 type Door =
-  | { readonly kind: 'graphql' | 'health' | 'ready' | 'metrics' }
+  | { readonly kind: 'graphql' | 'events' | 'health' | 'ready' | 'metrics' }
   | { readonly kind: 'log'; readonly logId: string; readonly path: string };
 
 const plainDoors: Readonly<Record<string, Door>> = {
@@ -183,6 +189,8 @@ const plainDoors: Readonly<Record<string, Door>> = {
 const route = ({ method = 'GET', url = '/' }: IncomingMessage): Door | ApiError => {
   const pathname = url.split('?', 1)[0]!;
   if (pathname === '/graphql') return { kind: 'graphql' };
+  if (pathname === '/v1/events')
+    return method === 'POST' ? { kind: 'events' } : new ApiError('BAD_INPUT', 'this path takes POST only');
   const log = parseLogPath(pathname);
   const door: Door | undefined = log ? { kind: 'log', ...log } : plainDoors[pathname];
   if (!door) return new ApiError('NOT_FOUND', 'there is nothing at this path; GraphQL is at /graphql');

@@ -46,6 +46,8 @@ export const eventLimits = {
   partsMax: 32,
   subjectsMax: 64,
   fieldsMax: 256,
+  /** Levels of objects and lists within a reported event, the content of its parts included. */
+  depthMax: 100,
   horizonMsDefault: 30 * 86_400_000,
   /** From this difference between event time and received time on, the entry is flagged as skewed. */
   skewMs: 300_000,

@@ -7,6 +7,12 @@ export interface ApiLimits {
   readonly aliasesMax: number;
   readonly tokensMax: number;
   readonly recordBatchMax: number;
+  /** Body of `POST /v1/events`, decompressed. */
+  readonly bulkBytesMax: number;
+  readonly bulkEventsMax: number;
+  readonly bulkLineBytesMax: number;
+  /** How many times its size a compressed body may have, decompressed. */
+  readonly bulkExpansionMax: number;
   readonly pageSizeMax: number;
   /** Plaintext of payload parts in one answer. */
   readonly payloadBytesMax: number;
@@ -27,6 +33,10 @@ export const apiLimits: ApiLimits = {
   aliasesMax: 15,
   tokensMax: 2000,
   recordBatchMax: 1000,
+  bulkBytesMax: 256 * 1024 * 1024,
+  bulkEventsMax: 250_000,
+  bulkLineBytesMax: 16 * 1024 * 1024,
+  bulkExpansionMax: 100,
   pageSizeMax: 500,
   payloadBytesMax: 64 * 1024 * 1024,
   scannedRowsMax: 50_000,
