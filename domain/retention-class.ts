@@ -13,6 +13,7 @@ const security: ReadonlySet<Action> = new Set<Action>([
   'integrity.check',
   'integrity.alert',
   'integrity.repair',
+  'archive.lag',
   'witness.quorum',
   'witness.contradict',
 ]);

@@ -103,6 +103,28 @@ export const controlChange = z.discriminatedUnion('change', [
       .min(1000)
       .max(7 * 86_400_000),
   }),
+  /** `archive`: a receipt leaves only once its entry is in the archive. An alarm is raised from this lag on. */
+  z.strictObject({
+    change: z.literal('archive.configure'),
+    acknowledge: z.enum(['log', 'archive']),
+    lagMsMax: z
+      .int()
+      .min(1000)
+      .max(7 * 86_400_000),
+  }),
+  /**
+   * The first entry after a log was restored from its archive: it goes on under a new origin and key, on the same tree.
+   * `former`: what it was, and its last archived checkpoint (signed note). Entries from `missing.first` on are lost;
+   * `missing.size` is the largest size that is known to have been given out, absent where none beyond the archive is.
+   */
+  z.strictObject({
+    change: z.literal('log.continue'),
+    logId: z.string().regex(/^[0-9a-f]{32}$/),
+    origin: z.string().max(512),
+    former: z.strictObject({ origin: z.string().max(512), vkey: z.string().max(500), checkpoint: z.string().max(8192) }),
+    missing: z.strictObject({ first: z.int().nonnegative(), size: z.int().positive().optional() }),
+    approvedBy: z.array(principal).length(2),
+  }),
   z.strictObject({ change: z.literal('instance.suspend') }),
   z.strictObject({ change: z.literal('instance.resume') }),
 ]);

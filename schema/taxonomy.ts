@@ -51,6 +51,8 @@ export const actions = [
   'connector.configure',
   'connector.disable',
   'witness.configure',
+  'archive.configure',
+  'log.continue',
   'instance.suspend',
   'instance.resume',
   'control.void',
@@ -62,6 +64,8 @@ export const actions = [
   'integrity.check',
   'integrity.alert',
   'integrity.repair',
+  // the archive: whether it lags too far behind
+  'archive.lag',
   // witnesses: whether enough of them cosign in time, and who saw another history
   'witness.quorum',
   'witness.contradict',
@@ -83,6 +87,8 @@ export const controlActions = [
   'connector.configure',
   'connector.disable',
   'witness.configure',
+  'archive.configure',
+  'log.continue',
   'instance.suspend',
   'instance.resume',
 ] as const satisfies readonly Action[];

@@ -14,12 +14,14 @@ import { controlChange, type ControlChange } from '../schema/control.ts';
 import type { InstanceId } from '../schema/ids.ts';
 import type { KeyProvider } from '../trail/keys/provider.ts';
 import type { Tail, TailedBatch, TailedEntry } from '../trail/tails/tail.ts';
+import { planArchiveDemand } from './archives.ts';
 import { controlTail } from './control-state.ts';
 import { toVoid, type AppliedEntry, type Plan } from './change.ts';
 import { planConfiguration, planConnectorDisabling } from './connectors.ts';
 import { planGrant, planRevocation } from './delegations.ts';
 import { EntryParts } from './entry-parts.ts';
 import { planMapping, planUnmapping } from './identities.ts';
+import { planContinuation } from './former-logs.ts';
 import { advanceEpoch, ensureSwitch, findSwitch, planSwitch } from './instances.ts';
 import { planPolicies } from './policies.ts';
 import { planDisabling, planRegistration } from './principals.ts';
@@ -120,6 +122,10 @@ const planChange = (applied: AppliedEntry, change: ControlChange): Plan | Promis
       return planConfiguration(applied, change);
     case 'connector.disable':
       return planConnectorDisabling(applied, change);
+    case 'archive.configure':
+      return planArchiveDemand(applied, change);
+    case 'log.continue':
+      return planContinuation(applied, change);
     case 'witness.configure':
       return planWitnesses(applied, change);
     case 'instance.suspend':

@@ -7,9 +7,15 @@ export type TrailErrorCode =
   | 'LOG_FORKED' // another history was signed at this size
   | 'FORMAT_UNKNOWN' // the record was written in another version of its format
   | 'KEY_UNAVAILABLE' // a key is missing or was destroyed
+  | 'ARCHIVE_BEHIND' // the events stand in the log, but not yet in the archive, which the instance demands
+  | 'LOG_CLOSED' // the log was restored from its archive and goes on only when two people have approved it
   | 'NOT_FOUND';
 
-const retryable: ReadonlySet<TrailErrorCode> = new Set<TrailErrorCode>(['QUEUE_FULL', 'TRAIL_UNAVAILABLE']);
+const retryable: ReadonlySet<TrailErrorCode> = new Set<TrailErrorCode>([
+  'QUEUE_FULL',
+  'TRAIL_UNAVAILABLE',
+  'ARCHIVE_BEHIND',
+]);
 
 export class TrailError extends Error {
   override readonly name = 'TrailError';
