@@ -1,0 +1,73 @@
+/**
+ * What must hold after any fault: every acknowledged event is there exactly once, at its index; every checkpoint ever
+ * given out is consistent with the last; nothing partial is visible.
+ */
+import type { MongoClient } from 'mongodb';
+import { expect } from 'vitest';
+import { openCheckpoint } from '../../domain/tree/checkpoint.ts';
+import { parseVkey } from '../../domain/tree/note.ts';
+import { entrySchema, type Entry } from '../../schema/event.ts';
+import type { InstanceId } from '../../schema/ids.ts';
+import type { Receipt } from '../../trail/append-item.ts';
+import { boxesOf, boxFaults } from '../../trail/boxes.ts';
+import { emptyHead, walkToEnd } from '../../trail/log-end.ts';
+import { indexOf } from '../../trail/projection.ts';
+import { segmentsOf, type LogHead } from '../../trail/segments.ts';
+import { TileReader } from '../../trail/tile-reader.ts';
+import { isConsistent } from './append-consistency.ts';
+
+export interface FaultedLog {
+  readonly instance: InstanceId;
+  readonly origin: string;
+  readonly vkey: string;
+  /** Reads from a majority. */
+  readonly admin: MongoClient;
+}
+
+/** All entries and the end of the log. Fails where an invariant does not hold for these receipts. */
+export const expectInvariants = async (
+  { instance, origin, vkey, admin }: FaultedLog,
+  receipts: readonly Receipt[],
+): Promise<{ readonly entries: readonly Entry[]; readonly end: LogHead }> => {
+  const entries: Entry[] = [];
+  const listed: Buffer[] = [];
+  const end = await walkToEnd(segmentsOf(admin, instance), emptyHead, (segment, more) => {
+    for (const entry of more) entries.push(entry);
+    for (const { id } of segment.boxes) listed.push(Buffer.from(id.buffer));
+  });
+
+  // Each event once, each number of an emitter once, each entry whole.
+  expect(new Set(entries.map(({ id }) => id)).size).toBe(entries.length);
+  expect(new Set(entries.map(({ emitter }) => `${emitter.sequence}/${emitter.id}`)).size).toBe(entries.length);
+  for (const entry of entries) expect(entrySchema.safeParse(entry).error).toBeUndefined();
+
+  const places = new Map<string, number>();
+  for (const { id, index } of receipts) {
+    expect(entries[index]?.id).toBe(id);
+    expect(places.get(id) ?? index).toBe(index);
+    places.set(id, index);
+  }
+
+  const key = parseVkey(vkey);
+  const given = new Map<string, { size: number; root: Buffer }>();
+  for (const { index, checkpoint } of receipts) {
+    const { size, root } = openCheckpoint(Buffer.from(checkpoint), [key], origin);
+    expect(size).toBeGreaterThan(index);
+    given.set(`${size} ${root.toString('hex')}`, { size, root });
+  }
+  const tiles = new TileReader(instance, admin);
+  for (const checkpoint of given.values())
+    expect(await isConsistent(checkpoint, end, tiles.subtrees()), `of size ${checkpoint.size}`).toBe(true);
+
+  // No segment without its boxes, each as it was written.
+  const boxes = boxesOf(admin, instance);
+  for (const id of listed) {
+    const document = await boxes.findOne({ _id: id as never });
+    if (!document) throw new Error(`the boxes ${id.toString('hex')} are listed and not there`);
+    expect(boxFaults(document)).toEqual([]);
+  }
+
+  // No row of the index without its entry.
+  for await (const row of indexOf(admin, instance).find({})) expect(entries[row._id]?.id).toBe(row.id);
+  return { entries, end };
+};
