@@ -53,6 +53,7 @@ export const errorKinds = {
   FORMAT_UNKNOWN: kind(500),
   KEY_UNAVAILABLE: kind(503),
   CONTENT_ERASED: kind(410),
+  LINK_SPENT: kind(410),
   INTERNAL: kind(500),
 } as const satisfies Record<string, Kind>;
 

@@ -7,6 +7,7 @@ import { accessResolvers } from './access.ts';
 import { approvalResolvers } from './approvals.ts';
 import { diagnosisResolvers } from './diagnosis.ts';
 import { eventResolvers } from './event.ts';
+import { evidenceResolvers } from './evidence.ts';
 import { ingestResolvers } from './ingest.ts';
 import { proofResolvers } from './proofs.ts';
 import type { RequestContext } from './requestContext.ts';
@@ -50,6 +51,7 @@ export const createApiSchema = (): GraphQLSchema => {
       timelineResolvers,
       diagnosisResolvers,
       proofResolvers,
+      evidenceResolvers,
       runResolvers,
       approvalResolvers,
       toolResolvers,

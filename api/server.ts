@@ -11,8 +11,10 @@ import { callerOf } from './authentication/bearer.ts';
 import { Denials } from './authorization/denials.ts';
 import type { Services } from './context.ts';
 import { recordLines } from './doors/eventsDoor.ts';
+import { parseEvidencePath, serveEvidence } from './doors/evidenceDoor.ts';
 import { readiness } from './doors/health.ts';
 import { isLogOf, notThere, parseLogPath, serveLog } from './doors/logDoor.ts';
+import { EvidenceSlots } from './evidence/slots.ts';
 import { toApiError } from './errorMapping.ts';
 import { ApiError } from './errors.ts';
 import { drain, readBody } from './http/body.ts';
@@ -64,6 +66,10 @@ export const createApi = (options: ApiOptions): Api => {
     ),
     publicUrl: options.publicUrl.replace(/\/+$/, ''),
   };
+  const evidence = new EvidenceSlots({
+    all: limits.evidencePacksMax,
+    perPrincipal: limits.evidencePacksPerPrincipalMax,
+  });
   const stopping = new AbortController();
   const graphql = createGraphQLDoor({
     limits,
@@ -105,6 +111,7 @@ export const createApi = (options: ApiOptions): Api => {
       await context.permissions.require('readLog');
       return serveLog(trail, door.path, response, context);
     }
+    if (door.kind === 'evidence') return serveEvidence(door.id, response, await open(), evidence);
     const body = await readBody(request, limits.bodyBytesMax);
     return graphql(request, body, await open(), response);
   };
@@ -170,7 +177,7 @@ export const createApi = (options: ApiOptions): Api => {
       const timer = setTimeout(() => server.closeAllConnections(), graceMs);
       await closed;
       clearTimeout(timer);
-      await shared.subscriptions.idle();
+      await Promise.all([shared.subscriptions.idle(), evidence.idle()]);
       await Promise.all([shared.readRecords.close(), shared.denials.close()]);
     },
   };
@@ -178,7 +185,8 @@ export const createApi = (options: ApiOptions): Api => {
 
 type Door =
   | { readonly kind: 'graphql' | 'events' | 'health' | 'ready' | 'metrics' }
-  | { readonly kind: 'log'; readonly logId: string; readonly path: string };
+  | { readonly kind: 'log'; readonly logId: string; readonly path: string }
+  | { readonly kind: 'evidence'; readonly id: string };
 
 const plainDoors: Readonly<Record<string, Door>> = {
   '/healthz': { kind: 'health' },
@@ -192,7 +200,13 @@ const route = ({ method = 'GET', url = '/' }: IncomingMessage): Door | ApiError 
   if (pathname === '/v1/events')
     return method === 'POST' ? { kind: 'events' } : new ApiError('BAD_INPUT', 'this path takes POST only');
   const log = parseLogPath(pathname);
+  const evidence = parseEvidencePath(pathname);
   const door: Door | undefined = log ? { kind: 'log', ...log } : plainDoors[pathname];
+  if (evidence !== undefined) {
+    // A look ahead must not use the link up.
+    if (method !== 'GET') return new ApiError('BAD_INPUT', 'an evidence pack is fetched with GET');
+    return { kind: 'evidence', id: evidence };
+  }
   if (!door) return new ApiError('NOT_FOUND', 'there is nothing at this path; GraphQL is at /graphql');
   if (method !== 'GET' && method !== 'HEAD') return new ApiError('BAD_INPUT', 'this path takes GET only');
   return door;

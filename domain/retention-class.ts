@@ -10,6 +10,7 @@ const security: ReadonlySet<Action> = new Set<Action>([
   'trail.read',
   'trail.disclose',
   'trail.verify',
+  'evidence.export',
   'integrity.check',
   'integrity.alert',
   'integrity.repair',

@@ -127,5 +127,10 @@ export const controlChange = z.discriminatedUnion('change', [
   }),
   z.strictObject({ change: z.literal('instance.suspend') }),
   z.strictObject({ change: z.literal('instance.resume') }),
+  /**
+   * The key that signs the manifests of evidence packs (docs/evidence.md). The entry itself is what verifiers look at: from
+   * it on, and from no other place, they know the key.
+   */
+  z.strictObject({ change: z.literal('evidence.key'), vkey: z.string().max(500) }),
 ]);
 export type ControlChange = z.infer<typeof controlChange>;

@@ -25,6 +25,7 @@ export const operations = [
   'correlate',
   'gaps',
   'disclose',
+  'exportEvidence',
   // proofs
   'checkpoint',
   'inclusionProof',

@@ -56,10 +56,13 @@ export const actions = [
   'instance.suspend',
   'instance.resume',
   'control.void',
+  // the key that signs evidence packs
+  'evidence.key',
   // use of the trail itself
   'trail.read',
   'trail.disclose',
   'trail.verify',
+  'evidence.export',
   // what the platform finds when it checks its own log, and what it mends
   'integrity.check',
   'integrity.alert',
@@ -91,6 +94,7 @@ export const controlActions = [
   'log.continue',
   'instance.suspend',
   'instance.resume',
+  'evidence.key',
 ] as const satisfies readonly Action[];
 export type ControlAction = (typeof controlActions)[number];
 
@@ -152,6 +156,7 @@ export const errorCodes = [
   'CONTENT_ERASED', // the parameters were erased meanwhile
   'VERIFICATION_FAILED', // reading back showed something else
   'INPUT_REFUSED', // an event that did not pass the schema or a limit
+  'CANCELLED', // whoever asked for it went away before it was done
   'INTERNAL', // a defect of ours
 ] as const;
 export type ErrorCode = (typeof errorCodes)[number];

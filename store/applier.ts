@@ -16,7 +16,7 @@ import type { KeyProvider } from '../trail/keys/provider.ts';
 import type { Tail, TailedBatch, TailedEntry } from '../trail/tails/tail.ts';
 import { planArchiveDemand } from './archives.ts';
 import { controlTail } from './control-state.ts';
-import { toVoid, type AppliedEntry, type Plan } from './change.ts';
+import { toVoid, toWrite, type AppliedEntry, type Plan } from './change.ts';
 import { planConfiguration, planConnectorDisabling } from './connectors.ts';
 import { planGrant, planRevocation } from './delegations.ts';
 import { EntryParts } from './entry-parts.ts';
@@ -132,6 +132,9 @@ const planChange = (applied: AppliedEntry, change: ControlChange): Plan | Promis
       return planSwitch(applied, true);
     case 'instance.resume':
       return planSwitch(applied, false);
+    case 'evidence.key':
+      // Nothing follows from it here: whoever verifies a pack reads the entry itself.
+      return toWrite(async () => undefined);
     default:
       return change satisfies never;
   }

@@ -11,6 +11,7 @@ import type { Entry, PartContent, RecordedEvent, SubjectRef } from '../schema/ev
 import type { CorrelationId, EventId, InstanceId } from '../schema/ids.ts';
 import { controlActions, type System } from '../schema/taxonomy.ts';
 import type { Anchor, AnchoredCheckpoint } from './anchor.ts';
+import type { OpenedPart } from './boxes.ts';
 import { leafHashInto } from '../domain/tree/hash.ts';
 import { joinParts, type PartReader } from './parts.ts';
 import { emittersOf, indexOf, indexTail, tailsOf, type EmitterRow, type IndexRow, type TailRow } from './projection.ts';
@@ -205,6 +206,19 @@ export class TrailReader {
       }
       return { ...event, parts };
     });
+  }
+
+  /** How many events of the index match. */
+  count(filter: Filter<IndexRow>): Promise<number> {
+    return this.#index.countDocuments(filter);
+  }
+
+  /**
+   * Salt and plaintext of the parts of these events, by `partKey`; what was erased is left out. Who may see them is decided
+   * before this is asked. Throws LOG_INCONSISTENT where a part is not what its entry commits to.
+   */
+  openParts(events: readonly IndexedEvent[]): Promise<ReadonlyMap<string, OpenedPart>> {
+    return this.#parts.open(events);
   }
 
   /** Salt and plaintext of each chunk of one part: what an outsider needs to check it against its commitments. */

@@ -7,6 +7,7 @@ import { encodeVkey, type NoteSigner } from '../domain/tree/note.ts';
 import type { InstanceId } from '../schema/ids.ts';
 import { compositeAnchor, mongoAnchor, type Anchor, type CheckpointPlace } from './anchor.ts';
 import type { KeyProvider } from './keys/provider.ts';
+import { loadEvidenceSigner } from './evidence/signing.ts';
 import { Secrets } from './keys/secrets.ts';
 import { loadSigner } from './keys/signing.ts';
 import { PartReader } from './parts.ts';
@@ -33,6 +34,8 @@ export interface Trail {
   readonly vkey: string;
   readonly writer: LogWriter;
   readonly reader: TrailReader;
+  /** Signs the manifests of evidence packs. */
+  readonly evidenceSigner: () => Promise<NoteSigner>;
   /** Checkpoints with the cosignatures of witnesses, for readers from outside. */
   readonly witnessed: WitnessedLog;
 }
@@ -69,5 +72,13 @@ export const openTrail = async (instance: InstanceId, origin: string, options: T
     sealer: new Sealer(instance, secrets, subjects),
   });
   const witnessed = new WitnessedLog(instance, origin, clients.reader, readAnchor);
-  return { instance, origin, vkey: encodeVkey(signer), writer, reader, witnessed };
+  return {
+    instance,
+    origin,
+    vkey: encodeVkey(signer),
+    writer,
+    reader,
+    evidenceSigner: () => loadEvidenceSigner(origin, secrets),
+    witnessed,
+  };
 };

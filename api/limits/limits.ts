@@ -23,6 +23,9 @@ export interface ApiLimits {
   readonly verifiedEntriesMax: number;
   readonly subscriptionsMax: number;
   readonly subscriptionsPerPrincipalMax: number;
+  /** Evidence packs that a process makes at once. */
+  readonly evidencePacksMax: number;
+  readonly evidencePacksPerPrincipalMax: number;
   readonly requestMsMax: number;
 }
 
@@ -44,5 +47,7 @@ export const apiLimits: ApiLimits = {
   verifiedEntriesMax: 1_000_000,
   subscriptionsMax: 200,
   subscriptionsPerPrincipalMax: 10,
+  evidencePacksMax: 4,
+  evidencePacksPerPrincipalMax: 2,
   requestMsMax: 90_000,
 };

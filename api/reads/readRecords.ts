@@ -15,7 +15,7 @@ export interface ReadField {
   readonly arguments: Json;
 }
 
-export type ReadKind = 'payloads' | 'subscription-opened' | 'subscription-closed';
+export type ReadKind = 'payloads' | 'subscription-opened' | 'subscription-closed' | 'export';
 
 interface SkeletonReader {
   readonly instance: InstanceServices;

@@ -56,6 +56,12 @@ export class RequestReads {
     else await this.#records.skeletons(this.#instance, this.#caller, { requests: 1, entries: 0 });
   }
 
+  /** Before the first byte of an evidence pack leaves. `entries`: how many its scope has. */
+  async exported(id: string, entries: number): Promise<void> {
+    const fields = [{ field: 'exportEvidence', arguments: { id } }];
+    await this.#records.payloads(this.#instance, this.#caller, { kind: 'export', entries, fields });
+  }
+
   /** After the last event of a subscription left. */
   async closed(payloads: boolean): Promise<void> {
     const fields = this.#fields;

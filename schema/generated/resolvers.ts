@@ -62,6 +62,12 @@ export type Mutation = {
    */
   readonly decideAction: Action;
   /**
+   * Prepares an evidence pack (docs/evidence.md): one archive with entries, the payload that the caller may see, proofs and a
+   * verifier, for whoever trusts neither the platform nor those who run it. It is made while it is fetched: `GET` `url` under
+   * a token of the same principal, once, before `expires`. That it was asked for, fetched, made and handed over is recorded.
+   */
+  readonly exportEvidence: EvidenceExport;
+  /**
    * Takes events that the agent's own runtime observed, 1,000 at most a call, each as docs/event-model.md says. Each is
    * answered for itself, in order: one that is refused does not stop the others. An event with a `runId` names a run of
    * this instance, and has its correlation id; once the run is closed, it is taken only where it fills a gap of its emitter.
@@ -110,6 +116,11 @@ export type MutationResumeInstanceArgs = {
 
 export type MutationDecideActionArgs = {
   input: DecideActionInput;
+};
+
+
+export type MutationExportEvidenceArgs = {
+  input: ExportEvidenceInput;
 };
 
 
@@ -421,6 +432,8 @@ export type ErrorCode =
   | 'VERIFICATION_FAILED'
   /** An event that did not pass the schema or a limit. */
   | 'INPUT_REFUSED'
+  /** Whoever asked for it went away before it was done. */
+  | 'CANCELLED'
   /** A defect of Trailkeeper's. */
   | 'INTERNAL';
 
@@ -497,6 +510,35 @@ export type Citation = {
   readonly __typename?: 'Citation';
   readonly index: Scalars['LogIndex']['output'];
   readonly id: Scalars['EventId']['output'];
+};
+
+/** One of `run`, `correlationId` and `range`. */
+export type ExportEvidenceInput = {
+  /** Of your choice (UUIDv7), so that the call can be repeated; also the id of the pack. */
+  readonly id?: InputMaybe<Scalars['EventId']['input']>;
+  readonly run?: InputMaybe<Scalars['RunId']['input']>;
+  readonly correlationId?: InputMaybe<Scalars['CorrelationId']['input']>;
+  readonly range?: InputMaybe<EvidenceRangeInput>;
+};
+
+/** By log index; both ends belong to it. Only a range can be shown to be complete. */
+export type EvidenceRangeInput = {
+  readonly from?: Scalars['LogIndex']['input'];
+  /** By default the last entry that there is. */
+  readonly to?: InputMaybe<Scalars['LogIndex']['input']>;
+};
+
+export type EvidenceExport = {
+  readonly __typename?: 'EvidenceExport';
+  /** Of the pack, and of the event that records that it was asked for. */
+  readonly id: Scalars['EventId']['output'];
+  /** Where the pack is fetched, with the same bearer token. It works once. */
+  readonly url: Scalars['String']['output'];
+  readonly expires: Scalars['DateTime']['output'];
+  /** How many entries the scope has now. */
+  readonly entries: Scalars['LogIndex']['output'];
+  /** Verifier key of the log, by which the pack is checked. Whoever checks it gets the key by another way. */
+  readonly vkey: Scalars['String']['output'];
 };
 
 export type RecordStatus =
@@ -1250,6 +1292,9 @@ export type ResolversTypes = {
   Finding: ResolverTypeWrapper<Finding>;
   Statement: ResolverTypeWrapper<Statement>;
   Citation: ResolverTypeWrapper<Citation>;
+  ExportEvidenceInput: ExportEvidenceInput;
+  EvidenceRangeInput: EvidenceRangeInput;
+  EvidenceExport: ResolverTypeWrapper<EvidenceExport>;
   RecordStatus: RecordStatus;
   RecordResult: ResolverTypeWrapper<RecordResult>;
   Receipt: ResolverTypeWrapper<Receipt>;
@@ -1344,6 +1389,9 @@ export type ResolversParentTypes = {
   Finding: Finding;
   Statement: Statement;
   Citation: Citation;
+  ExportEvidenceInput: ExportEvidenceInput;
+  EvidenceRangeInput: EvidenceRangeInput;
+  EvidenceExport: EvidenceExport;
   RecordResult: RecordResult;
   Receipt: Receipt;
   Refusal: Refusal;
@@ -1403,6 +1451,7 @@ export type MutationResolvers<ContextType = any, ParentType extends ResolversPar
   suspendInstance?: Resolver<ResolversTypes['InstanceState'], ParentType, ContextType, RequireFields<MutationSuspendInstanceArgs, 'reason'>>;
   resumeInstance?: Resolver<ResolversTypes['InstanceState'], ParentType, ContextType, RequireFields<MutationResumeInstanceArgs, 'reason'>>;
   decideAction?: Resolver<ResolversTypes['Action'], ParentType, ContextType, RequireFields<MutationDecideActionArgs, 'input'>>;
+  exportEvidence?: Resolver<ResolversTypes['EvidenceExport'], ParentType, ContextType, RequireFields<MutationExportEvidenceArgs, 'input'>>;
   recordEvents?: Resolver<ReadonlyArray<ResolversTypes['RecordResult']>, ParentType, ContextType, RequireFields<MutationRecordEventsArgs, 'events'>>;
   openRun?: Resolver<ResolversTypes['Run'], ParentType, ContextType, RequireFields<MutationOpenRunArgs, 'input'>>;
   performAction?: Resolver<ResolversTypes['Action'], ParentType, ContextType, RequireFields<MutationPerformActionArgs, 'input'>>;
@@ -1534,6 +1583,14 @@ export type StatementResolvers<ContextType = any, ParentType extends ResolversPa
 export type CitationResolvers<ContextType = any, ParentType extends ResolversParentTypes['Citation'] = ResolversParentTypes['Citation']> = {
   index?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
   id?: Resolver<ResolversTypes['EventId'], ParentType, ContextType>;
+};
+
+export type EvidenceExportResolvers<ContextType = any, ParentType extends ResolversParentTypes['EvidenceExport'] = ResolversParentTypes['EvidenceExport']> = {
+  id?: Resolver<ResolversTypes['EventId'], ParentType, ContextType>;
+  url?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  expires?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  entries?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
+  vkey?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
 };
 
 export type RecordResultResolvers<ContextType = any, ParentType extends ResolversParentTypes['RecordResult'] = ResolversParentTypes['RecordResult']> = {
@@ -1893,6 +1950,7 @@ export type Resolvers<ContextType = any> = {
   Finding?: FindingResolvers<ContextType>;
   Statement?: StatementResolvers<ContextType>;
   Citation?: CitationResolvers<ContextType>;
+  EvidenceExport?: EvidenceExportResolvers<ContextType>;
   RecordResult?: RecordResultResolvers<ContextType>;
   Receipt?: ReceiptResolvers<ContextType>;
   Refusal?: RefusalResolvers<ContextType>;

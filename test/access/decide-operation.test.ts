@@ -16,8 +16,8 @@ const beyondReading: Record<Role, Operation[]> = {
   agent: ['openRun', 'performAction', 'recordEvents', 'handOff', 'closeRun'],
   operator: ['openRun', 'settleAction', 'recordEvents', 'handOff', 'closeRun'],
   approver: ['decideAction', 'readPayloads'],
-  compliance: ['disclose', 'readPayloads'],
-  auditor: ['disclose', 'readPayloads'],
+  compliance: ['disclose', 'exportEvidence', 'readPayloads'],
+  auditor: ['disclose', 'exportEvidence', 'readPayloads'],
   responder: ['suspendInstance', 'resumeInstance', 'readPayloads'],
 };
 const proofs: Operation[] = ['checkpoint', 'inclusionProof', 'consistencyProof'];
