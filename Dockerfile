@@ -11,6 +11,6 @@ WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
 COPY . .
 # A volume that is mounted here takes over the owner and the mode.
-RUN install -d -o node -g node -m 700 /var/lib/trailkeeper /var/lib/trailkeeper/keys
+RUN install -d -o node -g node -m 700 /var/lib/trailkeeper /var/lib/trailkeeper/keys /var/lib/trailkeeper/archive
 USER node
 CMD ["node", "stack/api.ts"]

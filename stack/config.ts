@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { z } from 'zod';
 import type { InstanceId } from '../schema/ids.ts';
 import { duties, dutyUri, type Duty } from '../store/provisioning/duties.ts';
+import type { ArchivePlace } from '../trail/archive/place.ts';
 import { dutyPasswordSettings, passwordSetting, settings } from './settings.ts';
 
 export interface Config {
@@ -29,6 +30,15 @@ export interface Config {
   readonly folders: { readonly data: string; readonly keys: string; readonly secrets: string };
   readonly introspection: boolean;
   readonly witnesses: { readonly intervalMs: number; readonly loopback: boolean };
+  readonly archive: {
+    readonly place: ArchivePlace;
+    readonly endpoint?: string;
+    readonly region: string;
+    readonly credentialsFolder?: string;
+    readonly lockMs: number;
+    readonly gatherMs: number;
+    readonly lagMsMax: number;
+  };
   readonly horizonMs: number;
 }
 
@@ -104,6 +114,15 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
     witnesses: {
       intervalMs: value.TRAILKEEPER_WITNESS_SECONDS * 1000,
       loopback: value.TRAILKEEPER_WITNESS_LOOPBACK,
+    },
+    archive: {
+      place: value.TRAILKEEPER_ARCHIVE ?? { kind: 'folder', folder: join(value.TRAILKEEPER_DATA_DIR, 'archive') },
+      ...present('endpoint', value.TRAILKEEPER_ARCHIVE_ENDPOINT),
+      region: value.TRAILKEEPER_ARCHIVE_REGION,
+      ...present('credentialsFolder', value.TRAILKEEPER_ARCHIVE_CREDENTIALS_DIR),
+      lockMs: value.TRAILKEEPER_ARCHIVE_LOCK_DAYS * 86_400_000,
+      gatherMs: value.TRAILKEEPER_ARCHIVE_SECONDS * 1000,
+      lagMsMax: value.TRAILKEEPER_ARCHIVE_LAG_SECONDS * 1000,
     },
     horizonMs: value.TRAILKEEPER_HORIZON_DAYS * 86_400_000,
   };

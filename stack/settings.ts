@@ -6,6 +6,7 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { instanceIdPattern, type InstanceId } from '../schema/ids.ts';
 import { duties, type Duty } from '../store/provisioning/duties.ts';
+import { parseArchivePlace } from '../trail/archive/place.ts';
 
 const repositoryRoot = resolve(import.meta.dirname, '..');
 
@@ -15,6 +16,13 @@ const host = z.string().regex(/^[A-Za-z0-9.:-]+$/, 'must be a host name or an ad
 const hostAndPortPattern = /^([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}$/;
 const password = z.string().min(8, 'must have at least 8 characters').optional();
 const mongodbUri = z.string().regex(/^mongodb(\+srv)?:\/\/./, 'must be a connection string (mongodb://host:port/...)');
+
+const archivePlace = z.string().transform((text, context) => {
+  const place = parseArchivePlace(text.startsWith('s3://') || isAbsolute(text) ? text : resolve(text));
+  if (place) return place;
+  context.addIssue('must be a folder, or s3://<bucket>[/<prefix>] with {instance} in the bucket or the prefix');
+  return z.NEVER;
+});
 
 const publicUrl = z.url({ protocol: /^https?$/, error: 'must be a URL (https://...)' }).transform((url, context) => {
   const { search, hash, username } = new URL(url);
@@ -111,6 +119,46 @@ export const settings = {
     'production',
     z.stringbool('must be true or false').default(false),
     'Whether witnesses on this machine may be asked, by http: for development. `npm start` allows it.',
+  ),
+  TRAILKEEPER_ARCHIVE: setting(
+    'production',
+    archivePlace.optional(),
+    'Where archives are: a folder, or s3://<bucket>[/<prefix>] with {instance} in it; by default archive/ in the data ' +
+      'folder. A bucket needs Object Lock.',
+  ),
+  TRAILKEEPER_ARCHIVE_ENDPOINT: setting(
+    'production',
+    z.url({ protocol: /^https?$/, error: 'must be a URL (https://...)' }).optional(),
+    'Address of an S3 storage that is not AWS.',
+  ),
+  TRAILKEEPER_ARCHIVE_REGION: setting(
+    'production',
+    z
+      .string()
+      .regex(/^[a-z0-9-]+$/, 'must be a region')
+      .default('us-east-1'),
+    'Region of the S3 storage.',
+  ),
+  TRAILKEEPER_ARCHIVE_CREDENTIALS_DIR: setting(
+    'production',
+    folder.optional(),
+    'Folder of S3 credentials, one an instance: <instance>.json, mode 600, {"accessKeyId", "secretAccessKey"}. Unset, the ' +
+      "SDK's chain is asked (environment, role of the machine): for an installation of one instance.",
+  ),
+  TRAILKEEPER_ARCHIVE_SECONDS: setting(
+    'production',
+    z.coerce.number('must be a number of seconds').min(1).max(3600).default(10),
+    'New entries are in the archive at the latest after this time, in seconds.',
+  ),
+  TRAILKEEPER_ARCHIVE_LAG_SECONDS: setting(
+    'production',
+    z.coerce.number('must be a number of seconds').min(1).max(604_800).default(60),
+    'From this lag of the archive on an alarm is raised, in seconds, where the instance does not set its own.',
+  ),
+  TRAILKEEPER_ARCHIVE_LOCK_DAYS: setting(
+    'production',
+    z.coerce.number('must be a number of days').min(1).max(3650).default(30),
+    'How long objects are locked in S3, in days; extended again and again before they end.',
   ),
   TRAILKEEPER_MONGODB_ADMIN_USER: setting(
     'provisioning',

@@ -20,6 +20,7 @@ import { createIndexTail } from '../trail/tails/index-tail.ts';
 import { TailRunner } from '../trail/tails/runner.ts';
 import { createTileTail } from '../trail/tails/tile-tail.ts';
 import { openTrail, type Trail } from '../trail/trail.ts';
+import { archivesOf, startArchiving } from './archiving.ts';
 import { ConfigError, dutyUris, loadConfig, processDuties, requireServers, type Config } from './config.ts';
 import { actionInstance, temporalKeys, UnknownInstance } from './temporal/instances.ts';
 import { bundleWorkflows, startWorkers, type RunningWorkers } from './temporal/workers.ts';
@@ -59,6 +60,7 @@ export const startWorker = async (config: Config, log: Log = logToStderr): Promi
     keys,
     async (instance) => (await findInstance(clients.reader, instance)) !== undefined,
   );
+  const archives = archivesOf(config.archive);
   const stopping = new AbortController();
 
   const tails = followLogs(clients, keys, trails, stopping.signal, log);
@@ -66,6 +68,13 @@ export const startWorker = async (config: Config, log: Log = logToStderr): Promi
     client: clients.witness,
     trailOf: (instance) => trails.get(instance),
     ...config.witnesses,
+    log,
+  });
+  const archiving = startArchiving({
+    config: config.archive,
+    client: clients.archiver,
+    archiveOf: archives,
+    trailOf: (instance) => trails.get(instance),
     log,
   });
   const temporal = keepWorking(
@@ -97,6 +106,7 @@ export const startWorker = async (config: Config, log: Log = logToStderr): Promi
       stopping.abort();
       await temporal.done;
       await witnessing.stop();
+      await archiving.stop();
       await tails;
       await health.close();
       await Promise.all(Object.values(clients).map((client) => client.close()));

@@ -39,6 +39,13 @@ describe('the configuration', () => {
       folders: { data, keys: join(data, 'keys'), secrets: join(data, 'secrets') },
       introspection: false,
       witnesses: { intervalMs: 5000, loopback: false },
+      archive: {
+        place: { kind: 'folder', folder: join(data, 'archive') },
+        region: 'us-east-1',
+        lockMs: 30 * 86_400_000,
+        gatherMs: 10_000,
+        lagMsMax: 60_000,
+      },
       horizonMs: 30 * 86_400_000,
     });
   });
@@ -47,6 +54,15 @@ describe('the configuration', () => {
     const root = join(import.meta.dirname, '..', '..');
     expect(loadConfig({}).folders.data).toBe(join(root, '.trailkeeper'));
     expect(await readFile(join(root, '.gitignore'), 'utf8')).toContain('.trailkeeper/');
+  });
+
+  it('takes a folder or a bucket for the archives, and only where instances are apart', () => {
+    const place = (text: string) => load({ TRAILKEEPER_ARCHIVE: text }).archive.place;
+    expect(place('/srv/archive')).toEqual({ kind: 'folder', folder: '/srv/archive' });
+    expect(place('s3://trail-{instance}')).toEqual({ kind: 's3', bucket: 'trail-{instance}', prefix: '' });
+    expect(place('s3://trail/logs/{instance}/')).toEqual({ kind: 's3', bucket: 'trail', prefix: 'logs/{instance}/' });
+    for (const text of ['s3://trail', 's3://trail/logs', 's3:///x', 's3://Trail-{instance}', 's3://trail/../{instance}'])
+      expect(() => place(text)).toThrow('TRAILKEEPER_ARCHIVE must be a folder, or s3://');
   });
 
   it('takes an empty variable as not set', () => {

@@ -31,10 +31,14 @@ export interface ArchivedInstance {
   readonly lagMsMax: number;
 }
 
-/** `index`: the first entry that was not archived when the alarm was raised. */
-export type LagReport =
-  | { readonly state: 'behind'; readonly instance: InstanceId; readonly index: number; readonly lagMs: number }
-  | { readonly state: 'recovered'; readonly instance: InstanceId; readonly index: number };
+/** Too far behind, or no more. The same values for the same report, also after a crash. */
+export interface LagReport {
+  readonly state: 'behind' | 'recovered';
+  readonly instance: InstanceId;
+  /** The first entry that was not archived when the alarm was raised, and when it was received. */
+  readonly index: number;
+  readonly sinceMs: number;
+}
 
 export interface ArchiveTailOptions {
   /** Unique to the process. */
@@ -233,12 +237,14 @@ class FollowedLog {
     const lagMs = behind ? nowMs() - (await this.#firstUnarchived(next)).receivedMs : 0;
     if (alarm === undefined) {
       if (lagMs <= archived.lagMsMax) return row;
-      await onLag({ state: 'behind', instance, index: next, lagMs });
+      const { receivedMs } = await this.#firstUnarchived(next);
+      await onLag({ state: 'behind', instance, index: next, sinceMs: receivedMs });
       const raised = await changeArchiveRow(client, instance, { fence, next }, { alarm: next });
       return raised ? { ...row, alarm: next } : undefined;
     }
     if (lagMs > archived.lagMsMax || next <= alarm) return row;
-    await onLag({ state: 'recovered', instance, index: alarm });
+    const { receivedMs } = await this.#firstUnarchived(alarm);
+    await onLag({ state: 'recovered', instance, index: alarm, sinceMs: receivedMs });
     if (!(await changeArchiveRow(client, instance, { fence, next }, { alarm: null }))) return undefined;
     const { alarm: _over, ...rest } = row;
     return rest;
