@@ -51,6 +51,15 @@ export const createClient = (connection: Connection): Client => {
   };
 };
 
+/** What an answer of a door refuses the request with; every door says it in GraphQL's form. */
+export const answerError = (text: string, endpoint: string, status: number): CliError => {
+  try {
+    return refusalOf(JSON.parse(text) as GraphQLAnswer);
+  } catch {
+    return new CliError(exitCodes.unavailable, `${endpoint} answers ${status}, and not as Trailkeeper does`);
+  }
+};
+
 const answerOf = async (response: Response, endpoint: string): Promise<GraphQLAnswer> => {
   try {
     return (await response.json()) as GraphQLAnswer;
