@@ -95,6 +95,7 @@ export const folderStore = (folder: string): ArchiveStore => {
       }
     },
     get,
+    newest: get,
     list: (prefix) => listFolder(folder, prefix),
     async last(below) {
       return lastIn(folder, below.replace(/\/$/, ''));

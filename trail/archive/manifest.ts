@@ -44,12 +44,21 @@ const manifest = z.strictObject({
 });
 export type Manifest = z.infer<typeof manifest>;
 
-export const encodeManifest = (content: Manifest): Buffer => Buffer.from(`${JSON.stringify(content, null, 1)}\n`);
+/** JSON and, as a last line, its own SHA-256: so that a manifest that was changed is told from one that is bad. */
+export const encodeManifest = (content: Manifest): Buffer => {
+  const body = Buffer.from(`${JSON.stringify(content, null, 1)}\n`);
+  return Buffer.concat([body, Buffer.from(`${sha256Of(body)}\n`)]);
+};
+
+const digestLine = 65;
 
 /** Throws ARCHIVE_ALTERED, naming the object. */
-export const decodeManifest = (object: string, bytes: Uint8Array): Manifest => {
+export const decodeManifest = (object: string, bytes: Buffer): Manifest => {
+  const body = bytes.subarray(0, -digestLine);
+  if (bytes.subarray(-digestLine).toString('latin1') !== `${sha256Of(body)}\n`)
+    throw altered(object, 'its bytes are not those that were written');
   try {
-    return manifest.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
+    return manifest.parse(JSON.parse(body.toString('utf8')));
   } catch (cause) {
     throw altered(object, 'it is not the list of a range', cause);
   }

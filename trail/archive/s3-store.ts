@@ -127,7 +127,7 @@ export const s3Store = (options: S3Options): ArchiveStore & { close(): void } =>
     return undefined;
   };
 
-  const read = async (name: string, version: string): Promise<Buffer | undefined> => {
+  const read = async (name: string, version?: string): Promise<Buffer | undefined> => {
     try {
       const answer = await client.send(new GetObjectCommand({ Bucket: bucket, Key: keyOf(name), VersionId: version }));
       return Buffer.from(await answer.Body!.transformToByteArray());
@@ -192,6 +192,7 @@ export const s3Store = (options: S3Options): ArchiveStore & { close(): void } =>
       }
     },
     get,
+    newest: (name) => read(requireName(name)),
     async *list(start, { locks = false } = {}): AsyncGenerator<ListedObject> {
       try {
         for await (const { key, version } of versions(prefix + start)) {

@@ -29,6 +29,8 @@ export interface ArchiveStore {
   renew(name: string, bytes: Uint8Array): Promise<void>;
   /** The bytes that were written first under the name (or those of a version of it); undefined for what is not there. */
   get(name: string, version?: string): Promise<Buffer | undefined>;
+  /** The bytes of a renewed object, as they were written last. */
+  newest(name: string): Promise<Buffer | undefined>;
   /** Objects whose names begin with the prefix, by name. `locks`: with the ends of their locks. */
   list(prefix: string, options?: { readonly locks?: boolean }): AsyncIterable<ListedObject>;
   /** The last name below a folder (its name ends in a slash), by name; undefined where it is empty. */
