@@ -1,7 +1,7 @@
 import { describeProblem, type VerificationReport, type Warning } from '../domain/verify/report.ts';
 import type { Resolvers } from '../schema/generated/resolvers.ts';
 import { guarded } from './guard.ts';
-import { consistencyProof, inclusionProof, latestCheckpoint } from './operations/proofs.ts';
+import { consistencyProof, inclusionProof, servedCheckpoint } from './operations/proofs.ts';
 import { verifyLog } from './operations/verifyLog.ts';
 import type { RequestContext } from './requestContext.ts';
 
@@ -40,7 +40,7 @@ export const proofResolvers: Resolvers<RequestContext> = {
     checkpoint: guarded('checkpoint', async (_args, { instance, metrics, publicUrl }) => {
       const { origin, vkey } = instance.trail;
       metrics.countRead('checkpoint');
-      return { origin, vkey, logUrl: logUrl(publicUrl, origin), ...(await latestCheckpoint(instance.trail)) };
+      return { origin, vkey, logUrl: logUrl(publicUrl, origin), ...(await servedCheckpoint(instance.trail)) };
     }),
     inclusionProof: guarded('inclusionProof', (args, { instance, metrics }) => {
       metrics.countRead('proof');

@@ -17,6 +17,7 @@ import { timelineResolvers } from './timeline.ts';
 import { toolResolvers } from './tools.ts';
 import { trailResolvers } from './trail.ts';
 import { versionResolvers } from './versions.ts';
+import { witnessResolvers } from './witnesses.ts';
 
 const folder = join(import.meta.dirname, '..', 'schema');
 
@@ -58,6 +59,7 @@ export const createApiSchema = (): GraphQLSchema => {
       ingestResolvers,
       accessResolvers,
       versionResolvers,
+      witnessResolvers,
     ] as never,
   });
 };

@@ -15,6 +15,7 @@ export const operations = [
   'tools',
   // control state
   'publishVersion',
+  'configureWitnesses',
   'suspendInstance',
   'resumeInstance',
   // the record: `events` is both the query and the subscription
@@ -31,6 +32,7 @@ export const operations = [
   'inclusionProof',
   'consistencyProof',
   'verifyLog',
+  'witnesses',
   /** Checkpoint, tiles and entry bundles over plain HTTP; the bundles hold every skeleton. */
   'readLog',
   /** To see payload parts, in whatever answer they stand. Without it they are withheld. */

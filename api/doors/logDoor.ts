@@ -38,14 +38,15 @@ export const serveLog = async (
   response: ServerResponse,
   { metrics, reads }: { readonly metrics: ApiMetrics; readonly reads: RequestReads },
 ): Promise<void> => {
-  const checkpoint = await trail.reader.checkpoint();
   if (path === 'checkpoint') {
     metrics.countRead('checkpoint');
-    if (!checkpoint) return notThere(response);
-    return send(response, 200, checkpoint.note, { 'Content-Type': 'text/plain; charset=utf-8' });
+    const served = await trail.witnessed.served();
+    if (!served) return notThere(response);
+    return send(response, 200, served.note, { 'Content-Type': 'text/plain; charset=utf-8' });
   }
   const tile = parseTilePath(path);
-  if (!tile || !isPublished(tile, checkpoint?.size ?? 0)) return notThere(response);
+  // Of every checkpoint that anybody has, receipts and proofs included: not only of the one that is served now.
+  if (!tile || !isPublished(tile, await trail.reader.size())) return notThere(response);
   const caching = tile.width === tileWidth ? immutable : revalidated;
   if (tile.kind === 'hashes') {
     metrics.countRead('tile');

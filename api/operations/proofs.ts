@@ -17,8 +17,20 @@ export const latestCheckpoint = async ({ reader }: Trail): Promise<{ size: numbe
   return opened;
 };
 
-const sizeWithin = (asked: number | null | undefined, size: number, name: string): number => {
-  if (asked === null || asked === undefined) return size;
+/** The checkpoint for outsiders, with the cosignatures of its witnesses. Throws NOT_FOUND while the log is empty. */
+export const servedCheckpoint = async ({ witnessed }: Trail): Promise<{ size: number; root: Buffer; note: string }> => {
+  const served = await witnessed.served();
+  if (!served) throw notFound('checkpoint: the log is empty');
+  return { size: served.size, root: rootOfNote(served.note), note: served.note };
+};
+
+/** The size that is served, unless it is too small for what is asked: then that of the latest checkpoint. */
+const usualSize = async (trail: Trail, atLeast: number, latest: number): Promise<number> => {
+  const { size } = await servedCheckpoint(trail);
+  return size >= atLeast ? size : latest;
+};
+
+const sizeWithin = (asked: number, size: number, name: string): number => {
   if (asked < 1 || asked > size)
     throw new ApiError('BAD_INPUT', `${name} must be from 1 to ${size}, the size of the latest checkpoint`);
   return asked;
@@ -49,13 +61,13 @@ export const inclusionProof = async (trail: Trail, request: InclusionRequest): P
     throw new ApiError('BAD_INPUT', 'name the entry by index or by event, one of the two');
   const index = asked ?? (await findEvent(reader, event!)).index;
   const latest = await latestCheckpoint(trail);
-  const size = sizeWithin(request.size, latest.size, 'size');
   if (index >= latest.size) throw notFound('entry');
+  const size = sizeWithin(request.size ?? (await usualSize(trail, index + 1, latest.size)), latest.size, 'size');
   if (index >= size) throw new ApiError('BAD_INPUT', `the tree of ${size} entries has no entry ${index}`);
   const [entry] = await reader.tiles.entries(index, 1);
   const hashes = await buildInclusion(index, size, reader.tiles.subtrees());
   const covering = size === latest.size ? latest : await reader.checkpointCovering(size);
-  const checkpoint = covering?.size === size ? covering.note : null;
+  const checkpoint = covering?.size === size ? (await trail.witnessed.cosigned(covering)).note : null;
   return {
     index,
     size,
@@ -75,7 +87,7 @@ export const consistencyProof = async (
   request: { readonly from: number; readonly to?: number | null | undefined },
 ): Promise<{ from: number; to: number; hashes: Buffer[] }> => {
   const latest = await latestCheckpoint(trail);
-  const to = sizeWithin(request.to, latest.size, 'to');
+  const to = sizeWithin(request.to ?? (await usualSize(trail, request.from, latest.size)), latest.size, 'to');
   const from = sizeWithin(request.from, to, 'from');
   const hashes = from === to ? [] : await buildConsistency(from, to, trail.reader.tiles.subtrees());
   return { from, to, hashes };

@@ -11,6 +11,7 @@ import { closeRun, handOff, openRun } from './runs.ts';
 import { timeline } from './timeline.ts';
 import { tools } from './tools.ts';
 import { verify } from './verify.ts';
+import { configureWitnesses, witnesses } from './witnesses.ts';
 
 export const commands: readonly CliCommand[] = [
   timeline,
@@ -35,4 +36,6 @@ export const commands: readonly CliCommand[] = [
   suspend,
   resume,
   publish,
+  witnesses,
+  configureWitnesses,
 ] as readonly CliCommand<never>[];

@@ -101,6 +101,11 @@ export type Mutation = {
   readonly disclose: Disclosure;
   /** Publishes a mapping, prompt, model or agent build: from then on it is what a run's record is compared with. */
   readonly publishVersion: PublishedVersion;
+  /**
+   * Replaces the instance's witnesses (c2sp.org/tlog-witness) and how many of them must cosign a checkpoint within which time.
+   * An empty list ends it. It is recorded as a control event.
+   */
+  readonly configureWitnesses: WitnessConfiguration;
 };
 
 
@@ -164,6 +169,11 @@ export type MutationPublishVersionArgs = {
   input: PublishVersionInput;
 };
 
+
+export type MutationConfigureWitnessesArgs = {
+  input: ConfigureWitnessesInput;
+};
+
 export type InstanceState = {
   readonly __typename?: 'InstanceState';
   readonly suspended: Scalars['Boolean']['output'];
@@ -206,14 +216,17 @@ export type Query = {
    * (docs/diagnosis.md). NOT_FOUND where the instance has no event of the correlation id.
    */
   readonly diagnose: Diagnosis;
-  /** The latest signed checkpoint of the instance's log. NOT_FOUND while the log is empty. */
+  /**
+   * The latest signed checkpoint of the instance's log, with the cosignatures of its witnesses. Where a quorum of them is
+   * demanded, the latest that has it, or that has waited for it for longer than is allowed. NOT_FOUND while the log is empty.
+   */
   readonly checkpoint: Checkpoint;
   /**
    * Proof that an entry is in the log, by its index or by its event id (one of the two), in the tree of `size` entries,
-   * by default of the latest checkpoint.
+   * by default of `checkpoint`, or of the latest one where that does not reach the entry yet.
    */
   readonly inclusionProof: InclusionProof;
-  /** Proof that the log of `from` entries is a beginning of the log of `to` entries (by default the latest checkpoint's). */
+  /** Proof that the log of `from` entries is a beginning of the log of `to` entries (by default of `checkpoint`). */
   readonly consistencyProof: ConsistencyProof;
   /**
    * The server's own check of the whole log: every entry, the tree, the tiles, the checkpoint and the anchored ones. It
@@ -243,6 +256,8 @@ export type Query = {
   readonly correlate: Correlations;
   /** Missing sequence numbers, for each emitter that has any, or for one emitter. */
   readonly gaps: EmitterGaps;
+  /** The witnesses that the instance's checkpoints are submitted to, and what each cosigned last. Null where it has none. */
+  readonly witnesses: Maybe<Witnesses>;
 };
 
 
@@ -577,7 +592,7 @@ export type Checkpoint = {
   readonly origin: Scalars['String']['output'];
   readonly size: Scalars['LogIndex']['output'];
   readonly root: Scalars['Base64']['output'];
-  /** The signed note, verbatim. */
+  /** The signed note, verbatim: the log's signature, and cosignatures (c2sp.org/tlog-cosignature). */
   readonly note: Scalars['String']['output'];
   /** Verifier key. To check a log against somebody who may be lying, get it beforehand by another way. */
   readonly vkey: Scalars['String']['output'];
@@ -596,7 +611,7 @@ export type InclusionProof = {
   readonly leafHash: Scalars['Sha256']['output'];
   /** From the leaf's sibling up. */
   readonly hashes: ReadonlyArray<Scalars['Base64']['output']>;
-  /** The checkpoint of exactly this size; null where none was signed. */
+  /** The checkpoint of exactly this size with its cosignatures; null where none was signed. */
   readonly checkpoint: Maybe<Scalars['String']['output']>;
   /** The same as one text, c2sp.org/tlog-proof@v1; null without a checkpoint. */
   readonly tlogProof: Maybe<Scalars['String']['output']>;
@@ -1178,6 +1193,71 @@ export type PublishedVersion = {
   readonly index: Scalars['LogIndex']['output'];
 };
 
+export type ConfigureWitnessesInput = {
+  /** At most 16, each with a key of its own. */
+  readonly witnesses: ReadonlyArray<WitnessInput>;
+  /** So many of them must cosign; 0 without witnesses. */
+  readonly quorum: Scalars['Int']['input'];
+  /** How long a new entry may wait for the quorum, in milliseconds, from 1000 on; then `witness.quorum` is recorded as a failure. */
+  readonly withinMs: Scalars['Int']['input'];
+};
+
+export type WitnessInput = {
+  /** Verifier key of the witness, type 4 (c2sp.org/tlog-cosignature). Get it from whoever runs the witness. */
+  readonly vkey: Scalars['String']['input'];
+  /** Submission prefix: https, without credentials, query and a slash at its end. http for this machine alone. */
+  readonly url: Scalars['String']['input'];
+};
+
+export type WitnessConfiguration = {
+  readonly __typename?: 'WitnessConfiguration';
+  readonly witnesses: Scalars['Int']['output'];
+  readonly quorum: Scalars['Int']['output'];
+  /** Log index of the control event. */
+  readonly index: Scalars['LogIndex']['output'];
+};
+
+export type Witnesses = {
+  readonly __typename?: 'Witnesses';
+  readonly quorum: Scalars['Int']['output'];
+  readonly withinMs: Scalars['Int']['output'];
+  /** Log index of the control event that set this. */
+  readonly index: Scalars['LogIndex']['output'];
+  /** Number of entries of the newest checkpoint, and how many witnesses cosigned it. */
+  readonly size: Scalars['LogIndex']['output'];
+  readonly cosigned: Scalars['Int']['output'];
+  /** Number of entries of the newest checkpoint that has the quorum, 0 for none. */
+  readonly quorumSize: Scalars['LogIndex']['output'];
+  readonly witnesses: ReadonlyArray<Witness>;
+};
+
+export type Witness = {
+  readonly __typename?: 'Witness';
+  readonly name: Scalars['String']['output'];
+  readonly vkey: Scalars['String']['output'];
+  readonly url: Scalars['String']['output'];
+  /** Number of entries of the checkpoint that it cosigned last, and when, by its own clock; null for none. */
+  readonly size: Maybe<Scalars['LogIndex']['output']>;
+  readonly time: Maybe<Scalars['DateTime']['output']>;
+  /** Null as a rule. What the witness says against this log; it is not signed. */
+  readonly contradiction: Maybe<WitnessContradiction>;
+};
+
+export type WitnessContradictionKind =
+  /** It cosigned a larger log: this one was rolled back. */
+  | 'ahead'
+  /** This log does not continue what it cosigned: it was rolled back and regrown, or replaced. */
+  | 'inconsistent';
+
+export type WitnessContradiction = {
+  readonly __typename?: 'WitnessContradiction';
+  readonly kind: WitnessContradictionKind;
+  /** Number of entries of the log that the witness speaks of. */
+  readonly size: Scalars['LogIndex']['output'];
+  /** When it first said so. */
+  readonly since: Scalars['DateTime']['output'];
+};
+
 
 
 export type ResolverTypeWrapper<T> = Promise<T> | T;
@@ -1358,6 +1438,13 @@ export type ResolversTypes = {
   VersionKind: VersionKind;
   PublishVersionInput: PublishVersionInput;
   PublishedVersion: ResolverTypeWrapper<PublishedVersion>;
+  ConfigureWitnessesInput: ConfigureWitnessesInput;
+  WitnessInput: WitnessInput;
+  WitnessConfiguration: ResolverTypeWrapper<WitnessConfiguration>;
+  Witnesses: ResolverTypeWrapper<Witnesses>;
+  Witness: ResolverTypeWrapper<Witness>;
+  WitnessContradictionKind: WitnessContradictionKind;
+  WitnessContradiction: ResolverTypeWrapper<WitnessContradiction>;
 };
 
 /** Mapping between all available schema types and the resolvers parents */
@@ -1445,6 +1532,12 @@ export type ResolversParentTypes = {
   DisclosedChunk: DisclosedChunk;
   PublishVersionInput: PublishVersionInput;
   PublishedVersion: PublishedVersion;
+  ConfigureWitnessesInput: ConfigureWitnessesInput;
+  WitnessInput: WitnessInput;
+  WitnessConfiguration: WitnessConfiguration;
+  Witnesses: Witnesses;
+  Witness: Witness;
+  WitnessContradiction: WitnessContradiction;
 };
 
 export type MutationResolvers<ContextType = any, ParentType extends ResolversParentTypes['Mutation'] = ResolversParentTypes['Mutation']> = {
@@ -1460,6 +1553,7 @@ export type MutationResolvers<ContextType = any, ParentType extends ResolversPar
   closeRun?: Resolver<ResolversTypes['ClosedRun'], ParentType, ContextType, RequireFields<MutationCloseRunArgs, 'input'>>;
   disclose?: Resolver<ResolversTypes['Disclosure'], ParentType, ContextType, RequireFields<MutationDiscloseArgs, 'event' | 'part'>>;
   publishVersion?: Resolver<ResolversTypes['PublishedVersion'], ParentType, ContextType, RequireFields<MutationPublishVersionArgs, 'input'>>;
+  configureWitnesses?: Resolver<ResolversTypes['WitnessConfiguration'], ParentType, ContextType, RequireFields<MutationConfigureWitnessesArgs, 'input'>>;
 };
 
 export type InstanceStateResolvers<ContextType = any, ParentType extends ResolversParentTypes['InstanceState'] = ResolversParentTypes['InstanceState']> = {
@@ -1534,6 +1628,7 @@ export type QueryResolvers<ContextType = any, ParentType extends ResolversParent
   event?: Resolver<ResolversTypes['Event'], ParentType, ContextType, RequireFields<QueryEventArgs, 'id'>>;
   correlate?: Resolver<ResolversTypes['Correlations'], ParentType, ContextType, RequireFields<QueryCorrelateArgs, 'system' | 'externalId'>>;
   gaps?: Resolver<ResolversTypes['EmitterGaps'], ParentType, ContextType, RequireFields<QueryGapsArgs, 'first'>>;
+  witnesses?: Resolver<Maybe<ResolversTypes['Witnesses']>, ParentType, ContextType>;
 };
 
 export type SubscriptionResolvers<ContextType = any, ParentType extends ResolversParentTypes['Subscription'] = ResolversParentTypes['Subscription']> = {
@@ -1926,6 +2021,37 @@ export type PublishedVersionResolvers<ContextType = any, ParentType extends Reso
   index?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
 };
 
+export type WitnessConfigurationResolvers<ContextType = any, ParentType extends ResolversParentTypes['WitnessConfiguration'] = ResolversParentTypes['WitnessConfiguration']> = {
+  witnesses?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  quorum?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  index?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
+};
+
+export type WitnessesResolvers<ContextType = any, ParentType extends ResolversParentTypes['Witnesses'] = ResolversParentTypes['Witnesses']> = {
+  quorum?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  withinMs?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  index?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
+  size?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
+  cosigned?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  quorumSize?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
+  witnesses?: Resolver<ReadonlyArray<ResolversTypes['Witness']>, ParentType, ContextType>;
+};
+
+export type WitnessResolvers<ContextType = any, ParentType extends ResolversParentTypes['Witness'] = ResolversParentTypes['Witness']> = {
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  vkey?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  url?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  size?: Resolver<Maybe<ResolversTypes['LogIndex']>, ParentType, ContextType>;
+  time?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  contradiction?: Resolver<Maybe<ResolversTypes['WitnessContradiction']>, ParentType, ContextType>;
+};
+
+export type WitnessContradictionResolvers<ContextType = any, ParentType extends ResolversParentTypes['WitnessContradiction'] = ResolversParentTypes['WitnessContradiction']> = {
+  kind?: Resolver<ResolversTypes['WitnessContradictionKind'], ParentType, ContextType>;
+  size?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
+  since?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
 export type Resolvers<ContextType = any> = {
   Mutation?: MutationResolvers<ContextType>;
   InstanceState?: InstanceStateResolvers<ContextType>;
@@ -1994,4 +2120,8 @@ export type Resolvers<ContextType = any> = {
   Disclosure?: DisclosureResolvers<ContextType>;
   DisclosedChunk?: DisclosedChunkResolvers<ContextType>;
   PublishedVersion?: PublishedVersionResolvers<ContextType>;
+  WitnessConfiguration?: WitnessConfigurationResolvers<ContextType>;
+  Witnesses?: WitnessesResolvers<ContextType>;
+  Witness?: WitnessResolvers<ContextType>;
+  WitnessContradiction?: WitnessContradictionResolvers<ContextType>;
 };

@@ -12,7 +12,7 @@ const decide = (role: Role, operation: Operation, policySet: typeof defaultSet |
 
 /** What each role may do beyond reading skeletons and proofs. */
 const beyondReading: Record<Role, Operation[]> = {
-  admin: ['publishVersion'],
+  admin: ['publishVersion', 'configureWitnesses'],
   agent: ['openRun', 'performAction', 'recordEvents', 'handOff', 'closeRun'],
   operator: ['openRun', 'settleAction', 'recordEvents', 'handOff', 'closeRun'],
   approver: ['decideAction', 'readPayloads'],
@@ -23,7 +23,7 @@ const beyondReading: Record<Role, Operation[]> = {
 const proofs: Operation[] = ['checkpoint', 'inclusionProof', 'consistencyProof'];
 const toAll: Operation[] = ['tools'];
 const ownSkeletons: Operation[] = ['action', 'events', 'event', 'timeline'];
-const allSkeletons: Operation[] = [...ownSkeletons, 'diagnose', 'correlate', 'gaps', 'verifyLog', 'readLog'];
+const allSkeletons: Operation[] = [...ownSkeletons, 'diagnose', 'correlate', 'gaps', 'verifyLog', 'witnesses', 'readLog'];
 
 describe('operations of the API', () => {
   it.each(roles)('%s may do what the role is for, and nothing else', (role) => {
