@@ -52,6 +52,7 @@ export const errorKinds = {
   LOG_BEHIND_ANCHOR: kind(500),
   FORMAT_UNKNOWN: kind(500),
   KEY_UNAVAILABLE: kind(503),
+  KEY_PROVIDER_UNAVAILABLE: kind(503, true),
   CONTENT_ERASED: kind(410),
   LINK_SPENT: kind(410),
   INTERNAL: kind(500),

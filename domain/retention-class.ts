@@ -14,6 +14,8 @@ const security: ReadonlySet<Action> = new Set<Action>([
   'integrity.check',
   'integrity.alert',
   'integrity.repair',
+  'key.outcome',
+  'key.use',
   'archive.lag',
   'witness.quorum',
   'witness.contradict',

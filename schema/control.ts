@@ -13,6 +13,8 @@ const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/);
 const version = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const utc = z.iso.datetime({ precision: 3 });
+const keyId = z.string().regex(/^(?:master|epoch|signing)\/[A-Za-z0-9:._-]{1,200}$/);
+
 const witnessUrl = z.string().superRefine((url, context) => {
   const problem = witnessUrlProblem(url);
   if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
@@ -103,6 +105,21 @@ export const controlChange = z.discriminatedUnion('change', [
       .min(1000)
       .max(7 * 86_400_000),
   }),
+  /**
+   * A key takes another's place; ids are `master/<...>`, `epoch/<n>`, `signing/<n>`. An epoch key wraps all secrets from here on.
+   * A signing key signs all later checkpoints, besides the one before until that is retired; `vkey` is its verifier key.
+   */
+  z.strictObject({
+    change: z.literal('key.rotate'),
+    key: z.enum(['master', 'epoch', 'signing']),
+    from: keyId,
+    to: keyId,
+    vkey: z.string().max(500).optional(),
+  }),
+  /** Nothing is under this epoch key any more; or this signing key signs no later checkpoint. */
+  z.strictObject({ change: z.literal('key.retire'), key: z.enum(['epoch', 'signing']), id: keyId }),
+  /** An epoch key that was retired is to be destroyed by its provider. */
+  z.strictObject({ change: z.literal('key.destroy'), key: z.literal('epoch'), id: keyId }),
   /** `archive`: a receipt leaves only once its entry is in the archive. An alarm is raised from this lag on. */
   z.strictObject({
     change: z.literal('archive.configure'),

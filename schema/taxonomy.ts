@@ -53,11 +53,17 @@ export const actions = [
   'witness.configure',
   'archive.configure',
   'log.continue',
+  'key.rotate',
+  'key.retire',
+  'key.destroy',
   'instance.suspend',
   'instance.resume',
   'control.void',
   // the key that signs evidence packs
   'evidence.key',
+  // keys: what became of one, and who took one into use
+  'key.outcome',
+  'key.use',
   // use of the trail itself
   'trail.read',
   'trail.disclose',
@@ -92,6 +98,9 @@ export const controlActions = [
   'witness.configure',
   'archive.configure',
   'log.continue',
+  'key.rotate',
+  'key.retire',
+  'key.destroy',
   'instance.suspend',
   'instance.resume',
   'evidence.key',

@@ -57,7 +57,7 @@ export class ConfigError extends Error {
 /** Which MongoDB users a process holds: those of its duties and no others. */
 export const processDuties = {
   api: ['appender', 'anchor', 'reader'],
-  worker: ['appender', 'anchor', 'reader', 'projector', 'applier', 'witness', 'archiver'],
+  worker: ['appender', 'anchor', 'reader', 'projector', 'applier', 'keeper', 'witness', 'archiver'],
 } as const satisfies Record<string, readonly Duty[]>;
 
 type Values = { readonly [K in keyof typeof settings]: z.infer<(typeof settings)[K]['schema']> };

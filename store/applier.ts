@@ -23,6 +23,7 @@ import { EntryParts } from './entry-parts.ts';
 import { planMapping, planUnmapping } from './identities.ts';
 import { planContinuation } from './former-logs.ts';
 import { advanceEpoch, ensureSwitch, findSwitch, planSwitch } from './instances.ts';
+import { planKeyDestruction, planKeyRetirement, planKeyRotation } from './keyrings.ts';
 import { planPolicies } from './policies.ts';
 import { planDisabling, planRegistration } from './principals.ts';
 import { planIssue, planTokenRevocation } from './tokens.ts';
@@ -128,6 +129,12 @@ const planChange = (applied: AppliedEntry, change: ControlChange): Plan | Promis
       return planContinuation(applied, change);
     case 'witness.configure':
       return planWitnesses(applied, change);
+    case 'key.rotate':
+      return planKeyRotation(applied, change);
+    case 'key.retire':
+      return planKeyRetirement(applied, change);
+    case 'key.destroy':
+      return planKeyDestruction(applied, change);
     case 'instance.suspend':
       return planSwitch(applied, true);
     case 'instance.resume':

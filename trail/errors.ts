@@ -7,6 +7,7 @@ export type TrailErrorCode =
   | 'LOG_FORKED' // another history was signed at this size
   | 'FORMAT_UNKNOWN' // the record was written in another version of its format
   | 'KEY_UNAVAILABLE' // a key is missing or was destroyed
+  | 'KEY_PROVIDER_UNAVAILABLE' // the provider of the keys can't be reached now; try again
   | 'ARCHIVE_BEHIND' // the events stand in the log, but not yet in the archive, which the instance demands
   | 'LOG_CLOSED' // the log was restored from its archive and goes on only when two people have approved it
   | 'NOT_FOUND';
@@ -14,6 +15,7 @@ export type TrailErrorCode =
 const retryable: ReadonlySet<TrailErrorCode> = new Set<TrailErrorCode>([
   'QUEUE_FULL',
   'TRAIL_UNAVAILABLE',
+  'KEY_PROVIDER_UNAVAILABLE',
   'ARCHIVE_BEHIND',
 ]);
 

@@ -1,35 +1,66 @@
 /**
- * Data subjects by the ids they have elsewhere. The map is keyed: HMAC(look-up secret, system, kind, original id) to
- * the encrypted subject id, so that its rows say nothing to whoever holds no key.
+ * Data subjects by the ids they have elsewhere. The map is keyed (keys/lookup.ts): its rows say nothing to whoever holds no
+ * key. A row holds, under the same key, the subject's id and the original one, so that it can be moved to another key.
+ *
+ * A rotation may move the look-up to another key at any time. Who made a row, or found none, looks at the keyring once
+ * more: if the key is still the current one, the row was made before the move and is moved with the others; if not, it is
+ * looked for again. So nobody ever gets two subjects, also where a process was stopped for long in between.
  */
-import { createCipheriv, createDecipheriv, createHmac, createSecretKey, hkdfSync, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { Binary, type Collection, type MongoClient, type Timestamp } from 'mongodb';
 import type { SubjectRef } from '../schema/event.ts';
 import type { InstanceId, SubjectId } from '../schema/ids.ts';
 import { controlDatabase, majority, writtenNow } from './database.ts';
 import { TrailError } from './errors.ts';
 import { insertMissing } from './insert-missing.ts';
-import { secretName, type Secrets } from './keys/secrets.ts';
+import { LookupKeys, type LookupKey, type LookupKeyPair, type OriginalId } from './keys/lookup.ts';
+import type { Secrets } from './keys/secrets.ts';
 
-interface SubjectDocument {
+export interface SubjectDocument {
   /** `<instance>/<HMAC in hex>` */
   _id: string;
   instance: string;
+  /** Epoch whose look-up key it is under. */
+  lookup: number;
+  /** `SubjectRow`, sealed under the look-up key. */
   subject: Binary;
   /** `writtenNow`, for the archive. */
   at: Timestamp;
 }
 
+export interface SubjectRow extends OriginalId {
+  readonly subject: SubjectId;
+}
+
 export const subjectsCachedMax = 100_000;
 const idsPerCall = 1000;
+/** Rotations are far apart: more than one while a call runs means that something is wrong. */
+const movesMax = 3;
+
+export const subjectsOf = (client: MongoClient): Collection<SubjectDocument> =>
+  client.db(controlDatabase).collection<SubjectDocument>('subjects', majority);
+
+export const subjectDocument = (instance: InstanceId, key: LookupKey, row: SubjectRow): SubjectDocument => {
+  const _id = key.row(instance, row);
+  return { _id, instance, lookup: key.epoch, subject: new Binary(key.seal(_id, row)), at: writtenNow };
+};
+
+/** Undefined where the row is under another key. */
+export const openSubject = (key: LookupKey, { _id, subject }: SubjectDocument): SubjectRow | undefined =>
+  key.open(_id, subject.buffer) as SubjectRow | undefined;
+
+const nothing = { subjects: new Map<string, SubjectId>(), certain: false };
+
+type Named = Exclude<SubjectRef, { subject: SubjectId }>;
 
 export class Subjects {
   readonly #instance: InstanceId;
   readonly #secrets: Secrets;
+  readonly #lookup: LookupKeys;
   readonly #map: Collection<SubjectDocument>;
   readonly #cache = new Map<string, SubjectId>();
   readonly #cachedMax: number;
-  #keys: { mac: Buffer; box: Buffer } | undefined;
+  #changes = 0;
 
   constructor(
     instance: InstanceId,
@@ -40,7 +71,8 @@ export class Subjects {
     this.#cachedMax = cachedMax;
     this.#instance = instance;
     this.#secrets = secrets;
-    this.#map = client.db(controlDatabase).collection<SubjectDocument>('subjects', majority);
+    this.#lookup = new LookupKeys(secrets, 'lookup');
+    this.#map = subjectsOf(client);
   }
 
   /** Subject ids for these references, in their order; unknown people get a new opaque id. */
@@ -54,23 +86,72 @@ export class Subjects {
   }
 
   async #resolve(references: readonly SubjectRef[], create: boolean): Promise<(SubjectId | undefined)[]> {
-    if (references.every((reference) => 'subject' in reference)) return references.map((r) => r.subject);
-    const keys = await this.#lookupKeys(create);
-    if (!keys) return references.map((reference) => ('subject' in reference ? reference.subject : undefined));
-    const rows = references.map((reference) => ('subject' in reference ? undefined : this.#rowId(keys.mac, reference)));
-    const named = [...new Set(rows.filter((row) => row !== undefined))];
-    // Kept beside the cache, which may be emptied at any time.
-    const found = await this.#load(named, keys.box);
-    if (create) {
-      const unknown = named.filter((row) => !found.has(row));
-      for (const [row, subject] of await this.#create(unknown, keys.box)) found.set(row, subject);
+    const named = references.filter((reference): reference is Named => !('subject' in reference));
+    if (named.length === 0) return references.map((r) => ('subject' in r ? r.subject : undefined));
+    for (let move = 1; ; move += 1) {
+      const lookup = create ? await this.#lookup.ensure() : await this.#lookup.find();
+      const { keys } = lookup;
+      const found = keys ? await this.#locate(keys, named, create) : nothing;
+      if (!found.certain && (await this.#lookup.moved(lookup))) {
+        if (move < movesMax) continue;
+        throw new TrailError('TRAIL_UNAVAILABLE', 'the look-up of data subjects is being moved; try again');
+      }
+      return references.map((reference) =>
+        'subject' in reference ? reference.subject : keys && found.subjects.get(keys[0].row(this.#instance, reference)),
+      );
     }
-    return references.map((reference, position) =>
-      'subject' in reference ? reference.subject : found.get(rows[position]!),
-    );
   }
 
-  async #load(rows: readonly string[], key: Buffer): Promise<Map<string, SubjectId>> {
+  /**
+   * Subjects by their row under the current key. `certain`: all of them stood there before; else the keyring must be seen
+   * once more before anything rests on it.
+   */
+  async #locate(
+    [current, previous]: LookupKeyPair,
+    named: readonly Named[],
+    create: boolean,
+  ): Promise<{ subjects: Map<string, SubjectId>; certain: boolean }> {
+    const rows = new Map(named.map((reference) => [current.row(this.#instance, reference), reference]));
+    // Kept beside the cache, which may be emptied at any time.
+    const subjects = await this.#load([...rows.keys()], current);
+    const unknown = [...rows].filter(([row]) => !subjects.has(row));
+    if (unknown.length === 0) return { subjects, certain: true };
+    const before = previous ? await this.#moving(previous, unknown) : new Map<string, SubjectId>();
+    if (!create) {
+      for (const [row, subject] of before) subjects.set(row, subject);
+      return { subjects, certain: false };
+    }
+    const made = unknown.map(([row, { system, kind, id }]) => {
+      const subject = before.get(row) ?? (`sub_${randomBytes(16).toString('hex')}` as SubjectId);
+      return subjectDocument(this.#instance, current, { subject, system, kind, id });
+    });
+    // Where another process was first, what it wrote is what counts.
+    for (let start = 0; start < made.length; start += idsPerCall)
+      await insertMissing(this.#map, made.slice(start, start + idsPerCall));
+    const kept = await this.#load(
+      made.map(({ _id }) => _id),
+      current,
+    );
+    for (const [row, subject] of kept) subjects.set(row, subject);
+    // Erased or moved in between: seen by looking at the keyring, or a matter of trying again.
+    if (subjects.size < rows.size && !(await this.#lookup.moved(current)))
+      throw new TrailError('TRAIL_UNAVAILABLE', 'a data subject that was just written could not be read back');
+    return { subjects, certain: false };
+  }
+
+  /** Subjects that are still under the key before, by their rows under the current one. */
+  async #moving(previous: LookupKey, unknown: readonly (readonly [string, Named])[]): Promise<Map<string, SubjectId>> {
+    const rows = new Map(unknown.map(([row, reference]) => [previous.row(this.#instance, reference), row]));
+    const found = new Map<string, SubjectId>();
+    for (const [row, subject] of await this.#load([...rows.keys()], previous)) found.set(rows.get(row)!, subject);
+    return found;
+  }
+
+  async #load(rows: readonly string[], key: LookupKey): Promise<Map<string, SubjectId>> {
+    if (this.#changes !== this.#secrets.changes) {
+      this.#changes = this.#secrets.changes;
+      this.#cache.clear();
+    }
     const found = new Map<string, SubjectId>();
     const unknown: string[] = [];
     for (const row of rows) {
@@ -78,61 +159,18 @@ export class Subjects {
       if (cached) found.set(row, cached);
       else unknown.push(row);
     }
+    const changes = this.#changes;
     for (let start = 0; start < unknown.length; start += idsPerCall) {
       const ids = unknown.slice(start, start + idsPerCall);
       for (const document of await this.#map.find({ _id: { $in: ids } }).toArray()) {
-        const subject = open(key, document.subject.buffer, document._id);
-        found.set(document._id, subject);
+        const row = openSubject(key, document);
+        if (!row) throw new TrailError('KEY_UNAVAILABLE', 'a row of the data subjects does not open under its key');
+        found.set(document._id, row.subject);
+        if (changes !== this.#secrets.changes) continue;
         if (this.#cache.size >= this.#cachedMax) this.#cache.clear();
-        this.#cache.set(document._id, subject);
+        this.#cache.set(document._id, row.subject);
       }
     }
     return found;
   }
-
-  async #create(rows: readonly string[], key: Buffer): Promise<Map<string, SubjectId>> {
-    for (let start = 0; start < rows.length; start += idsPerCall) {
-      const made = rows.slice(start, start + idsPerCall).map((row): SubjectDocument => {
-        const subject = `sub_${randomBytes(16).toString('hex')}` as SubjectId;
-        return { _id: row, instance: this.#instance, subject: new Binary(seal(key, subject, row)), at: writtenNow };
-      });
-      // Where another process was first, what it wrote is what counts.
-      await insertMissing(this.#map, made);
-    }
-    const found = await this.#load(rows, key);
-    if (found.size < rows.length)
-      throw new TrailError('TRAIL_UNAVAILABLE', 'a data subject that was just written could not be read back');
-    return found;
-  }
-
-  #rowId(mac: Buffer, reference: { system: string; kind: string; id: string }): string {
-    const digest = createHmac('sha256', createSecretKey(mac)).update(
-      `${reference.system}\0${reference.kind}\0${reference.id}`,
-    );
-    return `${this.#instance}/${digest.digest('hex')}`;
-  }
-
-  async #lookupKeys(create: boolean): Promise<{ mac: Buffer; box: Buffer } | undefined> {
-    if (this.#keys) return this.#keys;
-    const names = [secretName.lookup];
-    const secret = (create ? await this.#secrets.ensure(names) : await this.#secrets.find(names)).get(names[0]!);
-    if (!secret) return undefined;
-    const derive = (info: string) => Buffer.from(hkdfSync('sha256', secret, Buffer.alloc(0), info, 32));
-    this.#keys = { mac: derive('trailkeeper/lookup-mac/v1'), box: derive('trailkeeper/lookup-box/v1') };
-    return this.#keys;
-  }
 }
-
-const seal = (key: Buffer, subject: SubjectId, row: string): Buffer => {
-  const nonce = randomBytes(12);
-  const cipher = createCipheriv('aes-256-gcm', createSecretKey(key), nonce).setAAD(Buffer.from(row));
-  return Buffer.concat([nonce, cipher.update(subject), cipher.final(), cipher.getAuthTag()]);
-};
-
-const open = (key: Buffer, sealed: Uint8Array, row: string): SubjectId => {
-  const decipher = createDecipheriv('aes-256-gcm', createSecretKey(key), sealed.subarray(0, 12)).setAAD(
-    Buffer.from(row),
-  );
-  decipher.setAuthTag(sealed.subarray(-16));
-  return Buffer.concat([decipher.update(sealed.subarray(12, -16)), decipher.final()]).toString() as SubjectId;
-};

@@ -9,7 +9,7 @@ import { compositeAnchor, mongoAnchor, type Anchor, type CheckpointPlace } from 
 import type { KeyProvider } from './keys/provider.ts';
 import { loadEvidenceSigner } from './evidence/signing.ts';
 import { Secrets } from './keys/secrets.ts';
-import { loadSigner } from './keys/signing.ts';
+import { SigningKeys } from './keys/signing.ts';
 import { PartReader } from './parts.ts';
 import { TrailReader } from './reader.ts';
 import { Sealer } from './seal.ts';
@@ -52,7 +52,8 @@ export const openTrail = async (instance: InstanceId, origin: string, options: T
   const { clients, keys } = options;
   const secrets = new Secrets(instance, keys, clients.appender);
   const subjects = new Subjects(instance, secrets, clients.appender);
-  const signer: NoteSigner = await loadSigner(origin, secrets);
+  const signing = await SigningKeys.open({ instance, origin, keyring: secrets.keyring }, clients.appender);
+  const signer: NoteSigner = await signing.signer(signing.first.version);
   const anchor: Anchor = compositeAnchor(
     mongoAnchor(clients.anchor),
     [cosignedPlace(clients.reader), ...(options.places ?? [])],

@@ -13,7 +13,10 @@ export type InstanceCollection = (typeof instanceCollections)[number];
 
 /** In the control database, shared by all instances; each document names its instance. */
 export const controlCollections = [
+  'keyrings',
   'keys',
+  'signingKeys',
+  'verifierKeys',
   'subjects',
   'anchors',
   'instances',

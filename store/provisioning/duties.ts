@@ -9,7 +9,18 @@ import type { ControlCollection, InstanceCollection } from './collections.ts';
 export type CollectionAction = 'find' | 'insert' | 'update' | 'remove';
 export const collectionActions: readonly CollectionAction[] = ['find', 'insert', 'update', 'remove'];
 
-export const duties = ['appender', 'anchor', 'reader', 'projector', 'applier', 'witness', 'archiver', 'retention', 'provisioner'] as const;
+export const duties = [
+  'appender',
+  'anchor',
+  'reader',
+  'projector',
+  'applier',
+  'keeper',
+  'witness',
+  'archiver',
+  'retention',
+  'provisioner',
+] as const;
 export type Duty = (typeof duties)[number];
 
 type Allowed<C extends string> = Partial<Record<C, readonly CollectionAction[]>>;
@@ -29,14 +40,24 @@ export const dutyPrivileges: Record<Duty, DutyPrivileges> = {
   /** Extends the log. Looks ids up in the index, and makes the keys and subjects that an event needs. */
   appender: {
     instance: { record: add, events: find, tails: find, emitters: find },
-    control: { keys: add, subjects: add, instances: find, refusals: insert },
+    control: {
+      keyrings: add,
+      keys: add,
+      signingKeys: add,
+      verifierKeys: add,
+      subjects: add,
+      instances: find,
+      refusals: insert,
+    },
   },
   /** Keeps checkpoints where no user of the record's database reaches. */
   anchor: { instance: {}, control: { anchors: add } },
   reader: {
     instance: { record: find, events: find, tiles: find, emitters: find, tails: find },
     control: {
+      keyrings: find,
       keys: find,
+      verifierKeys: find,
       subjects: find,
       anchors: find,
       instances: find,
@@ -72,6 +93,8 @@ export const dutyPrivileges: Record<Duty, DutyPrivileges> = {
       delegations: upsert,
       witnesses: upsert,
       leases: upsert,
+      keyrings: ['find', 'update'],
+      verifierKeys: ['find', 'update'],
       keys: add,
       subjects: add,
     },
@@ -101,10 +124,29 @@ export const dutyPrivileges: Record<Duty, DutyPrivileges> = {
       instances: find,
       anchors: find,
       cosignatures: find,
+      keyrings: find,
       keys: find,
+      signingKeys: find,
+      verifierKeys: find,
       subjects: find,
       connectors: find,
       leases: upsert,
+    },
+  },
+  /**
+   * Rotates keys: makes them, wraps anew what is wrapped, leaves tombstones. Removes look-ups that were moved to a new
+   * key, and no key: a destroyed one stays visible as such.
+   */
+  keeper: {
+    instance: {},
+    control: {
+      instances: find,
+      keyrings: ['find', 'update'],
+      keys: upsert,
+      signingKeys: upsert,
+      verifierKeys: upsert,
+      subjects: own,
+      identities: own,
     },
   },
   /** The only one who may remove from the record. No process holds it yet. */

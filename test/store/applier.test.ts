@@ -283,12 +283,17 @@ describe('order', () => {
     const early = await control.batch(0);
     const gate = Promise.withResolvers<void>();
     const looking = Promise.withResolvers<void>();
+    const { keys } = control;
     const slowKeys: KeyProvider = {
-      ...control.keys,
-      async unwrap(...wrapped) {
+      kind: keys.kind,
+      master: keys.master,
+      createEpoch: (instance, epoch) => keys.createEpoch(instance, epoch),
+      forget: (reference) => keys.forget(reference),
+      destroy: (reference) => keys.destroy(reference),
+      async unlock(reference) {
         looking.resolve();
         await gate.promise;
-        return control.keys.unwrap(...wrapped);
+        return keys.unlock(reference);
       },
     };
     const slow = createControlTail(control.database.clients.applier, slowKeys, () => Promise.resolve());

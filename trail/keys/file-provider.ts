@@ -1,113 +1,193 @@
-/** Epoch keys in files, under a master key in a file: for one machine. Files are mode 600 and written atomically. */
-import { createCipheriv, createDecipheriv, createSecretKey, randomBytes } from 'node:crypto';
-import { link, mkdir, open, readFile, readdir, unlink } from 'node:fs/promises';
+/**
+ * Epoch keys in files, under a master key in a file: for one machine. `folder` holds `master.key` (32 bytes), during a
+ * rotation `master.next.key`, and one folder an instance with `epoch-<n>.key` or, of a destroyed one, `epoch-<n>.destroyed`.
+ *
+ * The master key is made together with the first epoch key there, never by opening the folder: a process that finds none
+ * beside existing data stops (requireKeys), it does not begin anew.
+ */
+import { createHmac, createSecretKey, randomBytes, type KeyObject } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { InstanceId } from '../../schema/ids.ts';
 import { TrailError } from '../errors.ts';
-import type { KeyProvider } from './provider.ts';
+import { createFile, readIfThere, removeFile, renameFile, replaceFile } from './durable-file.ts';
+import type { Destruction, EpochReference, KeyProvider, MasterKey } from './provider.ts';
+import { seal, unseal } from './sealed.ts';
 
-const seal = (key: Uint8Array, plaintext: Uint8Array, context: string): Buffer => {
-  const nonce = randomBytes(12);
-  const cipher = createCipheriv('aes-256-gcm', createSecretKey(key), nonce).setAAD(Buffer.from(context));
-  return Buffer.concat([nonce, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
-};
+const keyBytes = 32;
+/** Reading a key file and its master are two steps, and a rotation may come between. */
+const readsMax = 4;
 
-const unseal = (key: Uint8Array, sealed: Uint8Array, context: string): Buffer => {
-  const decipher = createDecipheriv('aes-256-gcm', createSecretKey(key), sealed.subarray(0, 12)).setAAD(
-    Buffer.from(context),
-  );
-  decipher.setAuthTag(sealed.subarray(-16));
-  return Buffer.concat([decipher.update(sealed.subarray(12, -16)), decipher.final()]);
-};
+export const masterFile = 'master.key';
+const nextMasterFile = 'master.next.key';
+export const epochFile = (epoch: number): string => `epoch-${epoch}.key`;
+export const destroyedFile = (epoch: number): string => `epoch-${epoch}.destroyed`;
+const epochFilePattern = /^epoch-(\d+)\.key$/;
 
-/** Creates the file with these bytes, durably; false where it exists already. Never leaves a partial file. */
-const createFile = async (folder: string, name: string, bytes: Uint8Array): Promise<boolean> => {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const draft = join(folder, `.${name}.${randomBytes(6).toString('hex')}`);
-  const file = await open(draft, 'wx', 0o600);
-  try {
-    await file.writeFile(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
+interface Masters {
+  readonly current: KeyObject | undefined;
+  readonly next: KeyObject | undefined;
+}
+
+const epochContext = (instance: string, epoch: number): string => `trailkeeper/epoch/v1/${instance}/${epoch}`;
+
+/** Says which master key it is, and nothing else of it. */
+const masterId = (master: KeyObject): string =>
+  `master/${createHmac('sha256', master).update('trailkeeper/master-id/v1').digest('hex').slice(0, 16)}`;
+
+/** No message names the folder: some of them reach callers of the API. */
+const restore = 'restore the folder of keys from its backup (trailkeeper keys restore)';
+
+/** Opening makes and reads nothing. */
+export const openFileKeyProvider = async (folder: string): Promise<KeyProvider> => new FileKeyProvider(folder);
+
+export class FileKeyProvider implements KeyProvider {
+  readonly kind = 'file';
+  readonly #folder: string;
+  readonly #unlocked = new Map<string, KeyObject>();
+
+  constructor(folder: string) {
+    this.#folder = folder;
   }
-  try {
-    await link(draft, join(folder, name));
-    const directory = await open(folder, 'r');
-    await directory.sync();
-    await directory.close();
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  } finally {
-    await unlink(draft);
-  }
-};
 
-const readIfThere = async (path: string): Promise<Buffer | undefined> => {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-};
-
-/** `folder` holds `master.key` (32 bytes) and one folder an instance with `epoch-<n>.key`. Made where missing. */
-export const openFileKeyProvider = async (folder: string): Promise<KeyProvider> => {
-  const masterPath = join(folder, 'master.key');
-  const hadEpochs = (await readdir(folder).catch(() => [])).some((name) => !name.includes('.'));
-  if ((await readIfThere(masterPath)) === undefined) {
-    if (hadEpochs)
-      throw new TrailError('KEY_UNAVAILABLE', `the master key ${masterPath} is missing but epoch keys are there`);
-    await createFile(folder, 'master.key', randomBytes(32));
-  }
-  const master = await readFile(masterPath);
-  if (master.length !== 32) throw new TrailError('KEY_UNAVAILABLE', `the master key ${masterPath} is not 32 bytes`);
-
-  const epochs = new Map<string, Buffer>();
-  const epochContext = (instance: InstanceId, epoch: number) => `trailkeeper/epoch/v1/${instance}/${epoch}`;
-
-  const epochKey = async (instance: InstanceId, epoch: number): Promise<Buffer> => {
-    const cacheKey = `${instance}/${epoch}`;
-    const cached = epochs.get(cacheKey);
-    if (cached) return cached;
-    const sealed = await readIfThere(join(folder, instance, `epoch-${epoch}.key`));
-    if (!sealed) throw new TrailError('KEY_UNAVAILABLE', `epoch key ${epoch} of this instance is gone`);
-    try {
-      const key = unseal(master, sealed, epochContext(instance, epoch));
-      epochs.set(cacheKey, key);
-      return key;
-    } catch (cause) {
-      throw new TrailError('KEY_UNAVAILABLE', 'the master key does not open the epoch key', { cause });
+  async createEpoch(instance: InstanceId, epoch: number): Promise<EpochReference> {
+    const reference = { instance, epoch, keyId: `file:${instance}/epoch-${epoch}` };
+    const path = this.#path(instance, epochFile(epoch));
+    if ((await readIfThere(this.#path(instance, destroyedFile(epoch)))) !== undefined)
+      throw gone(`epoch key ${epoch} of ${instance} was destroyed; an epoch's number is never used again`);
+    const master = await this.#ensureMaster();
+    const key = createSecretKey(randomBytes(keyBytes));
+    const sealed = seal(master, key.export(), epochContext(instance, epoch));
+    if (!(await createFile(path, sealed))) {
+      if (await this.#open(instance, epoch)) return reference;
+      // Left by an interrupted call, under a master key that is gone. No keyring names it; it is kept aside all the same.
+      await renameFile(path, `${path}.unreadable-${randomBytes(4).toString('hex')}`);
+      return this.createEpoch(instance, epoch);
     }
+    // A rotation of the master key may have passed over the folder before the file was there.
+    if (!(await this.#open(instance, epoch)))
+      await replaceFile(path, seal(await this.#ensureMaster(), key.export(), epochContext(instance, epoch)));
+    return reference;
+  }
+
+  async unlock({ instance, epoch }: EpochReference): Promise<KeyObject> {
+    const id = `${instance}/${epoch}`;
+    const known = this.#unlocked.get(id);
+    if (known) return known;
+    const where = `${instance}/${epochFile(epoch)}`;
+    if (await readIfThere(this.#path(instance, destroyedFile(epoch))))
+      throw gone(`epoch key ${epoch} of ${instance} was destroyed`);
+    if (!(await readIfThere(this.#path(instance, epochFile(epoch)))))
+      throw gone(`${where} is missing in the folder of keys; ${restore}`);
+    const key = await this.#open(instance, epoch);
+    if (!key) {
+      const { current, next } = await this.#masters();
+      throw current || next
+        ? gone(`${masterFile} does not open ${where}: it is another master key; ${restore}`)
+        : gone(`${masterFile} is missing in the folder of keys; ${restore}`);
+    }
+    this.#unlocked.set(id, key);
+    return key;
+  }
+
+  forget({ instance, epoch }: EpochReference): void {
+    this.#unlocked.delete(`${instance}/${epoch}`);
+  }
+
+  async destroy(reference: EpochReference): Promise<Destruction> {
+    const { instance, epoch } = reference;
+    // The mark first: from here on nothing brings the key back, not even a rotation that is re-sealing it.
+    await createFile(this.#path(instance, destroyedFile(epoch)), Buffer.from(`${reference.keyId}\n`));
+    await removeFile(this.#path(instance, epochFile(epoch)));
+    this.forget(reference);
+    return { state: 'destroyed' };
+  }
+
+  readonly master: MasterKey = {
+    prepare: async () => {
+      const current = await this.#ensureMaster();
+      await createFile(join(this.#folder, nextMasterFile), randomBytes(keyBytes));
+      const { next } = await this.#masters();
+      return { from: masterId(current), to: masterId(next!) };
+    },
+    complete: async () => {
+      const { current, next } = await this.#masters();
+      if (!next) return;
+      if (current) await this.#resealAll(current, next, 'all');
+      // From here on the new one is the master key; before, a file opens under either of the two.
+      await renameFile(join(this.#folder, nextMasterFile), join(this.#folder, masterFile));
+      // What another process made under the old one meanwhile.
+      if (current) await this.#resealAll(current, next, 'those that open');
+    },
   };
 
-  const context = (instance: InstanceId, epoch: number, name: string) =>
-    `trailkeeper/wrap/v1/${instance}/${epoch}/${name}`;
+  async #resealAll(from: KeyObject, to: KeyObject, which: 'all' | 'those that open'): Promise<void> {
+    for (const { instance, epoch } of await this.#epochFiles()) {
+      const path = this.#path(instance, epochFile(epoch));
+      const context = epochContext(instance, epoch);
+      const sealed = await readIfThere(path);
+      if (!sealed || unseal(to, sealed, context)) continue;
+      const key = unseal(from, sealed, context);
+      if (!key && which === 'all')
+        throw gone(`${instance}/${epochFile(epoch)} opens under neither master key; ${restore}, then rotate again`);
+      if (!key) continue;
+      await replaceFile(path, seal(to, key, context));
+      // Destroyed meanwhile: putting it under the new master key must not bring it back.
+      if (await readIfThere(this.#path(instance, destroyedFile(epoch)))) await removeFile(path);
+    }
+  }
 
-  return {
-    async currentEpoch(instance) {
-      const names = await readdir(join(folder, instance)).catch(() => []);
-      const numbers = names.flatMap((name) => {
-        const match = /^epoch-(\d+)\.key$/.exec(name);
-        return match ? [Number(match[1])] : [];
-      });
-      if (numbers.length > 0) return Math.max(...numbers);
-      await createFile(join(folder, instance), 'epoch-1.key', seal(master, randomBytes(32), epochContext(instance, 1)));
-      return 1;
-    },
-    async wrap(instance, epoch, plaintext, name) {
-      return seal(await epochKey(instance, epoch), plaintext, context(instance, epoch, name));
-    },
-    async unwrap(instance, epoch, wrapped, name) {
-      const key = await epochKey(instance, epoch);
-      try {
-        return unseal(key, wrapped, context(instance, epoch, name));
-      } catch (cause) {
-        throw new TrailError('KEY_UNAVAILABLE', `the wrapped key ${name} does not open`, { cause });
+  async #epochFiles(): Promise<{ instance: string; epoch: number }[]> {
+    const found: { instance: string; epoch: number }[] = [];
+    const entries = await readdir(this.#folder, { withFileTypes: true }).catch(() => []);
+    for (const { name: instance } of entries.filter((entry) => entry.isDirectory()))
+      for (const name of await readdir(join(this.#folder, instance))) {
+        const match = epochFilePattern.exec(name);
+        if (match) found.push({ instance, epoch: Number(match[1]) });
       }
-    },
-  };
-};
+    return found;
+  }
+
+  /** The key in the file, undefined where neither master key opens it. */
+  async #open(instance: InstanceId, epoch: number): Promise<KeyObject | undefined> {
+    for (let read = 1; read <= readsMax; read += 1) {
+      const sealed = await readIfThere(this.#path(instance, epochFile(epoch)));
+      const { current, next } = await this.#masters();
+      for (const master of [current, next]) {
+        const key = sealed && master && unseal(master, sealed, epochContext(instance, epoch));
+        if (key?.length === keyBytes) return createSecretKey(key);
+      }
+    }
+    return undefined;
+  }
+
+  async #masters(): Promise<Masters> {
+    const load = async (name: string): Promise<KeyObject | undefined> => {
+      const bytes = await readIfThere(join(this.#folder, name));
+      if (bytes === undefined) return undefined;
+      if (bytes.length === keyBytes) return createSecretKey(bytes);
+      throw gone(`${name} has ${bytes.length} bytes, not ${keyBytes}; ${restore}`);
+    };
+    // The next one first: a rotation moves it into the place of the current one.
+    const next = await load(nextMasterFile);
+    return { next, current: await load(masterFile) };
+  }
+
+  async #ensureMaster(): Promise<KeyObject> {
+    const { current } = await this.#masters();
+    if (current) return current;
+    const path = join(this.#folder, masterFile);
+    if ((await this.#epochFiles()).length > 0)
+      throw gone(`${masterFile} is missing but epoch keys are there; ${restore}`);
+    await createFile(path, randomBytes(keyBytes));
+    const made = (await this.#masters()).current;
+    if (!made) throw gone(`${masterFile} was made and is gone again`);
+    return made;
+  }
+
+  #path(instance: string, name: string): string {
+    return join(this.#folder, instance, name);
+  }
+}
+
+const gone = (message: string): TrailError => new TrailError('KEY_UNAVAILABLE', message);
