@@ -9,6 +9,7 @@ import type { EventId } from '../../schema/ids.ts';
 import { derivedEventId } from '../../store/derived-id.ts';
 import type { Receipt } from '../../trail/append-item.ts';
 import { newSpanId } from '../../trail/recorder.ts';
+import type { Trail } from '../../trail/trail.ts';
 import { toApiError } from '../errorMapping.ts';
 import { ApiError } from '../errors.ts';
 import { appendOwn } from '../operations/append.ts';
@@ -58,7 +59,7 @@ export const beginFetch = async (context: RequestContext, id: EventId, ownOnly: 
     }
   };
   try {
-    const checkpoint = (await reader.openedCheckpoint())!;
+    const { checkpoint, cosigned } = await checkpoints(instance.trail);
     const entries = await countEvents(reader, asked.scope, checkpoint.size);
     await context.reads.exported(id, entries);
     const pieces = exportPack(
@@ -71,6 +72,7 @@ export const beginFetch = async (context: RequestContext, id: EventId, ownOnly: 
         askedAt: asked.askedAt,
         madeAt: new Date(services.nowMs()),
         checkpoint,
+        ...(cosigned && { cosigned }),
         origin,
         vkeys: [vkey],
         signer,
@@ -90,6 +92,18 @@ export const beginFetch = async (context: RequestContext, id: EventId, ownOnly: 
     await ended(error);
     throw error;
   }
+};
+
+/**
+ * The newest checkpoint, which covers what was just recorded of this export, with the cosignatures that it has by now; and
+ * the newest that witnesses have cosigned, where that is an earlier one: they take their time.
+ */
+const checkpoints = async ({ reader, witnessed }: Trail) => {
+  const newest = (await reader.openedCheckpoint())!;
+  const { size, root } = newest;
+  const [{ note, cosignatures }, served] = await Promise.all([witnessed.cosigned(newest), witnessed.served()]);
+  const isEarlier = served && served.cosignatures.length > cosignatures.length && served.size < size;
+  return { checkpoint: { size, root, note }, cosigned: isEarlier ? served : undefined };
 };
 
 /** Index of the event that this fetch alone could append. */

@@ -5,6 +5,7 @@ import { publish, resume, suspend } from './control.ts';
 import { diagnose } from './diagnose.ts';
 import { download } from './download.ts';
 import { events } from './events.ts';
+import { evidence } from './evidence.ts';
 import { checkpoint, correlate, disclose, gaps, prove } from './look.ts';
 import { record } from './record.ts';
 import { closeRun, handOff, openRun } from './runs.ts';
@@ -24,6 +25,7 @@ export const commands: readonly CliCommand[] = [
   checkpoint,
   prove,
   disclose,
+  evidence,
   tools,
   openRun,
   perform,

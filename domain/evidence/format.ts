@@ -17,6 +17,9 @@ export const member = {
   verifier: 'verify.mjs',
   description: 'pack.json',
   checkpoint: 'checkpoint',
+  /** Where witnesses have cosigned an earlier checkpoint only: that one, and the proof that the log goes on from it. */
+  cosigned: 'cosigned',
+  cosignedConsistency: 'cosigned-consistency.json',
   citations: 'citations.json',
   summary: 'summary.json',
   /** Last, and the only one that it does not list. */

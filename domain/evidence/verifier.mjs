@@ -80,6 +80,34 @@ const rootFromProof = (leaf, index, size, proof) => {
   return last === 0 ? hash : undefined;
 };
 
+/** RFC 9162 section 2.1.4.2 */
+const isBeginning = (old, oldRoot, size, root, proof) => {
+  if (old === size) return proof.length === 0 && oldRoot.equals(root);
+  if (old < 1 || old > size || proof.length === 0) return false;
+  let node = old - 1;
+  let last = size - 1;
+  while (node % 2 === 1) {
+    node = (node - 1) / 2;
+    last = Math.floor(last / 2);
+  }
+  const path = node === 0 ? [oldRoot, ...proof] : proof;
+  let [oldHash, hash] = [path[0], path[0]];
+  for (const sibling of path.slice(1)) {
+    if (last === 0) return false;
+    if (node % 2 === 1 || node === last) {
+      oldHash = nodeHash(sibling, oldHash);
+      hash = nodeHash(sibling, hash);
+      while (node % 2 === 0 && node !== 0) {
+        node /= 2;
+        last = Math.floor(last / 2);
+      }
+    } else hash = nodeHash(hash, sibling);
+    node = Math.floor(node / 2);
+    last = Math.floor(last / 2);
+  }
+  return last === 0 && oldHash.equals(oldRoot) && hash.equals(root);
+};
+
 /** Canonical base64 only: else one value would have many spellings. */
 const base64 = (text) => {
   if (typeof text !== 'string') return undefined;
@@ -542,7 +570,7 @@ class PackCheck {
 
   judgeCheckpoint() {
     const { pack, checkpoint, checkpointNote, findings } = this;
-    if (!checkpoint) return;
+    if (!checkpoint) return undefined;
     if (pack && checkpoint.origin !== pack.origin)
       findings.problem('wrong-log', 'the checkpoint is of another log than the pack says', { member: 'checkpoint' });
     if (pack && checkpoint.size !== pack.treeSize)
@@ -571,21 +599,56 @@ class PackCheck {
           : 'the checkpoint is not signed by a key that was given',
         { member: 'checkpoint' },
       );
-    this.judgeWitnesses();
+    return this.judgeWitnesses(forThis);
   }
 
-  judgeWitnesses() {
+  /**
+   * Witnesses cosign a while after the log signed: what they saw may be a smaller log, of which the pack then shows that
+   * the log goes on from it. They vouch for the entries that it has.
+   */
+  judgeWitnesses(keys) {
     const { witnesses, witnessesMin } = this.options;
-    this.cosignatures = witnesses.map((key) => ({ name: key.name, time: cosignedAt(this.checkpointNote, key) }));
-    const good = this.cosignatures.filter(({ time }) => time !== undefined).length;
-    if (good < witnessesMin)
+    const seen = [{ size: this.checkpoint.size, note: this.checkpointNote }];
+    const earlier = this.files.has('cosigned') ? this.earlierCheckpoint(keys) : undefined;
+    if (earlier) seen.unshift(earlier);
+    const counted = seen.map(({ size, note }) => {
+      const cosignatures = witnesses.map((key) => ({ name: key.name, time: cosignedAt(note, key) }));
+      return { size, cosignatures, good: cosignatures.filter(({ time }) => time !== undefined).length };
+    });
+    const best =
+      counted.findLast(({ good }) => good >= witnessesMin) ?? counted.reduce((a, b) => (b.good >= a.good ? b : a));
+    this.cosignatures = best.cosignatures;
+    this.cosignedSize = best.good > 0 ? best.size : null;
+    if (best.good < witnessesMin)
       this.findings.problem(
         'witnesses-missing',
-        `${good} of the ${witnesses.length} witnesses given cosigned the checkpoint, ${witnessesMin} must`,
-        {
-          member: 'checkpoint',
-        },
+        `${best.good} of the ${witnesses.length} witnesses given cosigned a checkpoint of the pack, ${witnessesMin} must`,
+        { member: 'cosigned' },
       );
+    else if (witnessesMin > 0 && this.sections.scope.lastIndex >= best.size)
+      this.findings.problem(
+        'witnesses-behind',
+        `the witnesses vouch for the first ${best.size} entries of the log, and the pack has later ones`,
+        { member: 'cosigned' },
+      );
+  }
+
+  earlierCheckpoint(keys) {
+    const wrong = (detail) => this.findings.problem('cosigned-checkpoint', detail, { member: 'cosigned' });
+    const note = parseNote(this.files.get('cosigned'));
+    const checkpoint = note && parseCheckpoint(note.text);
+    const proof = parseJson(this.files.get('cosigned-consistency.json') ?? '');
+    if (!checkpoint || !isObject(proof) || !Array.isArray(proof.hashes))
+      return wrong('the cosigned checkpoint, or the proof that the log goes on from it, can not be read');
+    const { origin, size, root } = this.checkpoint;
+    const verdicts = keys.map((key) => signedBy(note, key));
+    if (checkpoint.origin !== origin || !verdicts.includes('good') || verdicts.includes('bad'))
+      return wrong('the cosigned checkpoint is not signed by the log');
+    const hashes = proof.hashes.map(base64);
+    const holds =
+      hashes.every((hash) => hash?.length === 32) && isBeginning(checkpoint.size, checkpoint.root, size, root, hashes);
+    if (!holds) return wrong('the log does not go on from the cosigned checkpoint');
+    return { size: checkpoint.size, note };
   }
 
   judgeManifest() {
@@ -798,6 +861,7 @@ class PackCheck {
       parts: sections.scope.parts,
       emitters: { seen: this.emitters.size, gapless: this.gapless ?? 0 },
       cosignatures: this.cosignatures ?? [],
+      cosignedSize: this.cosignedSize ?? null,
       complete: pack?.scope.kind === 'range' && !refuted,
       problems: findings.problems,
       problemsNotListed: findings.unlisted,

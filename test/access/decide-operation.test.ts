@@ -23,7 +23,15 @@ const beyondReading: Record<Role, Operation[]> = {
 const proofs: Operation[] = ['checkpoint', 'inclusionProof', 'consistencyProof'];
 const toAll: Operation[] = ['tools'];
 const ownSkeletons: Operation[] = ['action', 'events', 'event', 'timeline'];
-const allSkeletons: Operation[] = [...ownSkeletons, 'diagnose', 'correlate', 'gaps', 'verifyLog', 'witnesses', 'readLog'];
+const allSkeletons: Operation[] = [
+  ...ownSkeletons,
+  'diagnose',
+  'correlate',
+  'gaps',
+  'verifyLog',
+  'witnesses',
+  'readLog',
+];
 
 describe('operations of the API', () => {
   it.each(roles)('%s may do what the role is for, and nothing else', (role) => {

@@ -17,6 +17,7 @@ import { subtreesFromTiles } from '../../domain/evidence/proofBuilder.ts';
 import { readmeText } from '../../domain/evidence/readme.ts';
 import type { EvidenceScope } from '../../domain/evidence/scope.ts';
 import { encodeVkey, type NoteSigner } from '../../domain/tree/note.ts';
+import { consistencyProof } from '../../domain/tree/proof.ts';
 import { platformPolicies } from '../../schema/cedar/texts.ts';
 import type { IndexedEvent, MaySee, TrailReader } from '../reader.ts';
 import { PackArchive } from './archive.ts';
@@ -34,6 +35,8 @@ export interface PackRequest {
   readonly madeAt: Date;
   /** The log as it is to be proven: it must cover the scope and `custody`. */
   readonly checkpoint: { readonly size: number; readonly root: Buffer; readonly note: string };
+  /** The newest checkpoint that witnesses have cosigned, where it is an earlier one. */
+  readonly cosigned?: { readonly size: number; readonly note: string };
   readonly origin: string;
   readonly vkeys: readonly string[];
   readonly signer: NoteSigner;
@@ -79,6 +82,13 @@ export async function* exportPack(
 
   const { size, root } = checkpoint;
   const subtrees = subtreesFromTiles(size, (level, index, width) => reader.tiles.hashes(level, index, width));
+  const { cosigned } = request;
+  if (cosigned) {
+    const hashes = await consistencyProof(cosigned.size, size, subtrees);
+    yield* archive.member(member.cosigned, cosigned.note);
+    const proof = { from: cosigned.size, to: size, hashes: hashes.map((one) => one.toString('base64')) };
+    yield* archive.member(member.cosignedConsistency, prettyJson(proof));
+  }
   const sources = { reader, archive, maySee, tree: { size, root, subtrees } };
   const entries = new SectionWriter('scope', sources);
   const citations = new Citations();
