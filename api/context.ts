@@ -3,6 +3,7 @@ import type { Client } from '@temporalio/client';
 import type { TaskQueues } from '../domain/action/contract.ts';
 import type { ActionDurations } from '../domain/action/durations.ts';
 import type { ToolCatalogue } from '../domain/action/toolCatalogue.ts';
+import type { CheckIntervals } from '../domain/verification/schedule.ts';
 import type { Role } from '../schema/control.ts';
 import type { InstanceId, PrincipalId } from '../schema/ids.ts';
 import type { ActorKind } from '../schema/taxonomy.ts';
@@ -45,6 +46,8 @@ export interface Services {
   readonly taskQueues?: TaskQueues;
   /** Actions that a run admits before it continues as new; instead of the usual 500. */
   readonly admissionsPerHistory?: number;
+  /** How often each kind of self-verification should come; instead of the usual times. */
+  readonly checkIntervalsMs?: CheckIntervals;
   nowMs(): number;
 }
 

@@ -16,6 +16,7 @@ import { scalars } from './scalars.ts';
 import { timelineResolvers } from './timeline.ts';
 import { toolResolvers } from './tools.ts';
 import { trailResolvers } from './trail.ts';
+import { verificationResolvers } from './verification.ts';
 import { versionResolvers } from './versions.ts';
 import { witnessResolvers } from './witnesses.ts';
 
@@ -59,6 +60,7 @@ export const createApiSchema = (): GraphQLSchema => {
       ingestResolvers,
       accessResolvers,
       versionResolvers,
+      verificationResolvers,
       witnessResolvers,
     ] as never,
   });

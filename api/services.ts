@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import type { ToolCatalogue } from '../domain/action/toolCatalogue.ts';
+import type { CheckIntervals } from '../domain/verification/schedule.ts';
 import type { InstanceId } from '../schema/ids.ts';
 import { openControlState } from '../store/control-state.ts';
 import { openIdentities } from '../store/identities.ts';
@@ -23,6 +24,7 @@ export interface ServicesOptions {
   readonly metrics: ApiMetrics;
   readonly writer?: Partial<WriterOptions>;
   readonly nowMs?: () => number;
+  readonly checkIntervalsMs?: CheckIntervals;
 }
 
 export const createServices = (options: ServicesOptions): Services => {
@@ -53,6 +55,7 @@ export const createServices = (options: ServicesOptions): Services => {
     temporal,
     tools,
     nowMs,
+    ...(options.checkIntervalsMs && { checkIntervalsMs: options.checkIntervalsMs }),
     async opened() {
       const settled = await Promise.allSettled(opened.values());
       return settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));

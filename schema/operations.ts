@@ -32,6 +32,9 @@ export const operations = [
   'inclusionProof',
   'consistencyProof',
   'verifyLog',
+  'selfVerification',
+  'startSelfVerification',
+  'repairProjections',
   'witnesses',
   /** Checkpoint, tiles and entry bundles over plain HTTP; the bundles hold every skeleton. */
   'readLog',

@@ -47,6 +47,7 @@ export const startApi = async (config: Config): Promise<RunningApi> => {
     tools: createToolCatalogue(connectors),
     metrics,
     writer: { horizonMs: config.horizonMs },
+    checkIntervalsMs: config.selfCheck.intervalsMs,
   });
   const { publicUrl, introspection } = config;
   const api: Api = createApi({ services, reader: clients.reader, metrics, publicUrl, introspection });

@@ -5,6 +5,7 @@ import type { z } from 'zod';
 import type { InstanceId } from '../schema/ids.ts';
 import { duties, dutyUri, type Duty } from '../store/provisioning/duties.ts';
 import type { ArchivePlace } from '../trail/archive/place.ts';
+import type { SelfCheckConfig } from './verifying.ts';
 import { dutyPasswordSettings, passwordSetting, settings } from './settings.ts';
 
 export interface Config {
@@ -29,6 +30,7 @@ export interface Config {
   readonly sandboxPort: number;
   readonly folders: { readonly data: string; readonly keys: string; readonly secrets: string };
   readonly introspection: boolean;
+  readonly selfCheck: SelfCheckConfig;
   readonly witnesses: { readonly intervalMs: number; readonly loopback: boolean };
   readonly archive: {
     readonly place: ArchivePlace;
@@ -111,6 +113,16 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
       secrets,
     },
     introspection: value.TRAILKEEPER_INTROSPECTION,
+    selfCheck: {
+      intervalsMs: {
+        sample: value.TRAILKEEPER_SELF_CHECK_SAMPLE_HOURS * 3_600_000,
+        full: value.TRAILKEEPER_SELF_CHECK_FULL_HOURS * 3_600_000,
+      },
+      rates: {
+        sampledEntries: value.TRAILKEEPER_SELF_CHECK_SAMPLED_ENTRIES,
+        entriesPerSecond: value.TRAILKEEPER_SELF_CHECK_ENTRIES_PER_SECOND,
+      },
+    },
     witnesses: {
       intervalMs: value.TRAILKEEPER_WITNESS_SECONDS * 1000,
       loopback: value.TRAILKEEPER_WITNESS_LOOPBACK,

@@ -110,6 +110,26 @@ export const settings = {
     z.coerce.number('must be a number of days').positive().max(3650).default(30),
     'Event ids whose time is further back are refused (ID_TOO_OLD), in days.',
   ),
+  TRAILKEEPER_SELF_CHECK_SAMPLE_HOURS: setting(
+    'production',
+    z.coerce.number('must be a number of hours').positive().max(168).default(24),
+    'How often a sample of each log is checked against its copies, in hours.',
+  ),
+  TRAILKEEPER_SELF_CHECK_FULL_HOURS: setting(
+    'production',
+    z.coerce.number('must be a number of hours').positive().max(744).default(168),
+    'How often all of each log is, in hours.',
+  ),
+  TRAILKEEPER_SELF_CHECK_SAMPLED_ENTRIES: setting(
+    'production',
+    z.coerce.number('must be a number of entries').int().min(10).max(1_000_000).default(1000),
+    'Entries that a sample draws.',
+  ),
+  TRAILKEEPER_SELF_CHECK_ENTRIES_PER_SECOND: setting(
+    'production',
+    z.coerce.number('must be a number of entries').int().min(10).max(1_000_000).default(5000),
+    'How fast a check reads at most, in entries a second.',
+  ),
   TRAILKEEPER_WITNESS_SECONDS: setting(
     'production',
     z.coerce.number('must be a number of seconds').min(1).max(3600).default(5),

@@ -23,7 +23,9 @@ import { openTrail, type Trail } from '../trail/trail.ts';
 import { archivesOf, startArchiving } from './archiving.ts';
 import { ConfigError, dutyUris, loadConfig, processDuties, requireServers, type Config } from './config.ts';
 import { actionInstance, temporalKeys, UnknownInstance } from './temporal/instances.ts';
+import { createTemporalClient } from './temporal/client.ts';
 import { bundleWorkflows, startWorkers, type RunningWorkers } from './temporal/workers.ts';
+import { startCheckSchedules, verificationActivities } from './verifying.ts';
 import { startWitnessing } from './witnessing.ts';
 
 const serverSelectionMs = 5000;
@@ -77,19 +79,35 @@ export const startWorker = async (config: Config, log: Log = logToStderr): Promi
     trailOf: (instance) => trails.get(instance),
     log,
   });
+  const temporalClient = createTemporalClient(
+    { address: temporalAddress, namespace: config.temporal.namespace },
+    payloadKeys,
+  );
+  const verifying = {
+    config: config.selfCheck,
+    clients,
+    keys,
+    temporal: temporalClient,
+    trailOf: (instance: InstanceId) => trails.get(instance),
+    log,
+  };
+  const checkSchedules = startCheckSchedules(verifying);
   const temporal = keepWorking(
     () =>
       startWorkers({
         address: temporalAddress,
         namespace: config.temporal.namespace,
         keys: payloadKeys,
-        activities: createActivities({
-          open: (instance) => instances.get(instance),
-          tools: { toolNamed, connectorOf },
-          onDefect: (tool, error) =>
-            log({ level: 'error', message: 'a connector failed by itself', tool, ...placeOf(error) }),
-          nowMs: Date.now,
-        }),
+        activities: {
+          ...createActivities({
+            open: (instance) => instances.get(instance),
+            tools: { toolNamed, connectorOf },
+            onDefect: (tool, error) =>
+              log({ level: 'error', message: 'a connector failed by itself', tool, ...placeOf(error) }),
+            nowMs: Date.now,
+          }),
+          ...verificationActivities(verifying),
+        },
         onError: (activity, error) =>
           log({ level: 'warn', message: 'an activity will be tried again', activity, ...placeOf(error) }),
         ...bundled,
@@ -104,7 +122,9 @@ export const startWorker = async (config: Config, log: Log = logToStderr): Promi
     isHealthy,
     async stop() {
       stopping.abort();
+      await checkSchedules.stop();
       await temporal.done;
+      await temporalClient.connection.close().catch(() => undefined);
       await witnessing.stop();
       await archiving.stop();
       await tails;

@@ -12,10 +12,11 @@ import {
 import { totalOf } from '../../domain/verification/tally.ts';
 import type { EventInput } from '../../schema/event.ts';
 import type { CorrelationId, EventId } from '../../schema/ids.ts';
+import { checkResourceKind } from '../../trail/verification/last-checks.ts';
 import { platformActor } from '../action/entries.ts';
 
 /** Kind of the resource of a check's entries. */
-export const checkResource = (kind: CheckKind) => ({ kind: `self-check.${kind}`, id: 'log' });
+export const checkResource = (kind: CheckKind) => ({ kind: checkResourceKind(kind), id: 'log' });
 
 /** A check is named by a UUIDv4, whose digits are its correlation id. */
 export const correlationOf = (check: string): CorrelationId => check.replaceAll('-', '') as CorrelationId;

@@ -9,6 +9,7 @@ import { evidence } from './evidence.ts';
 import { checkpoint, correlate, disclose, gaps, prove } from './look.ts';
 import { record } from './record.ts';
 import { closeRun, handOff, openRun } from './runs.ts';
+import { selfcheck } from './selfcheck.ts';
 import { timeline } from './timeline.ts';
 import { tools } from './tools.ts';
 import { verify } from './verify.ts';
@@ -21,6 +22,7 @@ export const commands: readonly CliCommand[] = [
   correlate,
   gaps,
   verify,
+  selfcheck,
   download,
   checkpoint,
   prove,

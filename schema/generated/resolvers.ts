@@ -99,6 +99,16 @@ export type Mutation = {
    * chunk, and a proof. No key is given away. The disclosure is recorded before the answer leaves.
    */
   readonly disclose: Disclosure;
+  /**
+   * Begins a check of the log against its copies, apart from those that go on by themselves. One goes on at a time: a second
+   * call answers with the one that goes on. How far it is stands in `selfVerification`; it is recorded.
+   */
+  readonly startSelfVerification: SelfCheckProgress;
+  /**
+   * Begins to make the projections (index, tiles, emitters) what the record says, where they are not. The record is only
+   * read. One goes on at a time; it is recorded.
+   */
+  readonly repairProjections: ProjectionRepairProgress;
   /** Publishes a mapping, prompt, model or agent build: from then on it is what a run's record is compared with. */
   readonly publishVersion: PublishedVersion;
   /**
@@ -162,6 +172,11 @@ export type MutationCloseRunArgs = {
 export type MutationDiscloseArgs = {
   event: Scalars['EventId']['input'];
   part: Scalars['String']['input'];
+};
+
+
+export type MutationStartSelfVerificationArgs = {
+  kind: SelfCheckKind;
 };
 
 
@@ -256,6 +271,11 @@ export type Query = {
   readonly correlate: Correlations;
   /** Missing sequence numbers, for each emitter that has any, or for one emitter. */
   readonly gaps: EmitterGaps;
+  /**
+   * What the platform found when it last checked its own log against its copies, and what it is checking now. A check of each
+   * kind that is missing for too long is named in `overdue`: it can't be switched off unseen.
+   */
+  readonly selfVerification: SelfVerification;
   /** The witnesses that the instance's checkpoints are submitted to, and what each cosigned last. Null where it has none. */
   readonly witnesses: Maybe<Witnesses>;
 };
@@ -1164,6 +1184,80 @@ export type DisclosedChunk = {
   readonly plaintext: Scalars['Base64']['output'];
 };
 
+export type SelfCheckKind =
+  /** Places drawn by a seed; daily by itself. */
+  | 'sample'
+  /** Everything; weekly by itself. */
+  | 'full';
+
+export type SelfVerification = {
+  readonly __typename?: 'SelfVerification';
+  /** The latest of each kind that has ended; null where none has. */
+  readonly sample: Maybe<SelfCheck>;
+  readonly full: Maybe<SelfCheck>;
+  /** Kinds whose latest check is longer ago than twice the time after which it should come again. */
+  readonly overdue: ReadonlyArray<SelfCheckKind>;
+  /** Those that go on now. Empty where Temporal can't be asked. */
+  readonly running: ReadonlyArray<SelfCheckProgress>;
+  /** A repair that goes on now. */
+  readonly repair: Maybe<ProjectionRepairProgress>;
+};
+
+export type SelfCheck = {
+  readonly __typename?: 'SelfCheck';
+  readonly kind: SelfCheckKind;
+  /** Names the check: its entries have this correlation id. */
+  readonly correlationId: Scalars['CorrelationId']['output'];
+  /** `success`: everything was looked at, and nothing differs. */
+  readonly outcome: Outcome;
+  /** True where nothing differs in what was looked at, but not all of it could be looked at. */
+  readonly incomplete: Scalars['Boolean']['output'];
+  readonly ended: Scalars['DateTime']['output'];
+  /** Log index of the outcome; its part `report` has all counts. */
+  readonly index: Scalars['LogIndex']['output'];
+  /** Entries that were looked at. */
+  readonly entries: Scalars['LogIndex']['output'];
+  /** One for each kind and place where it is kept, the first of its kind. */
+  readonly differences: ReadonlyArray<LogDifference>;
+  /** Whether `repairProjections` can mend any of it. */
+  readonly repairable: Scalars['Boolean']['output'];
+};
+
+/** Where two copies of the log, or a copy and what was signed, do not agree (docs/self-verification.md has the kinds). */
+export type LogDifference = {
+  readonly __typename?: 'LogDifference';
+  readonly kind: Scalars['String']['output'];
+  /** The document or object, for example `segments/512`, `events/700`, `tiles/0/2`. */
+  readonly place: Scalars['String']['output'];
+  /** First log index that is wrong; null where what differs has none. */
+  readonly index: Maybe<Scalars['LogIndex']['output']>;
+  /** Differences of this kind. */
+  readonly count: Scalars['LogIndex']['output'];
+  readonly message: Scalars['String']['output'];
+};
+
+export type SelfCheckProgress = {
+  readonly __typename?: 'SelfCheckProgress';
+  readonly kind: SelfCheckKind;
+  readonly correlationId: Scalars['CorrelationId']['output'];
+  /** `record`, `outside`, `tiles`, `emitters`, `archive`, `witness`, then `ended`. */
+  readonly stage: Scalars['String']['output'];
+  readonly entries: Scalars['LogIndex']['output'];
+  /** Entries of the checkpoint that is checked. */
+  readonly size: Scalars['LogIndex']['output'];
+  readonly differences: Scalars['LogIndex']['output'];
+};
+
+export type ProjectionRepairProgress = {
+  readonly __typename?: 'ProjectionRepairProgress';
+  readonly correlationId: Scalars['CorrelationId']['output'];
+  /** `index`, `tiles`, `emitters`, then `ended`. */
+  readonly stage: Scalars['String']['output'];
+  readonly rows: Scalars['LogIndex']['output'];
+  readonly tiles: Scalars['LogIndex']['output'];
+  readonly emitters: Scalars['LogIndex']['output'];
+};
+
 export type VersionKind =
   | 'mapping'
   | 'prompt'
@@ -1435,6 +1529,12 @@ export type ResolversTypes = {
   SequenceRange: ResolverTypeWrapper<SequenceRange>;
   Disclosure: ResolverTypeWrapper<Disclosure>;
   DisclosedChunk: ResolverTypeWrapper<DisclosedChunk>;
+  SelfCheckKind: SelfCheckKind;
+  SelfVerification: ResolverTypeWrapper<SelfVerification>;
+  SelfCheck: ResolverTypeWrapper<SelfCheck>;
+  LogDifference: ResolverTypeWrapper<LogDifference>;
+  SelfCheckProgress: ResolverTypeWrapper<SelfCheckProgress>;
+  ProjectionRepairProgress: ResolverTypeWrapper<ProjectionRepairProgress>;
   VersionKind: VersionKind;
   PublishVersionInput: PublishVersionInput;
   PublishedVersion: ResolverTypeWrapper<PublishedVersion>;
@@ -1530,6 +1630,11 @@ export type ResolversParentTypes = {
   SequenceRange: SequenceRange;
   Disclosure: Disclosure;
   DisclosedChunk: DisclosedChunk;
+  SelfVerification: SelfVerification;
+  SelfCheck: SelfCheck;
+  LogDifference: LogDifference;
+  SelfCheckProgress: SelfCheckProgress;
+  ProjectionRepairProgress: ProjectionRepairProgress;
   PublishVersionInput: PublishVersionInput;
   PublishedVersion: PublishedVersion;
   ConfigureWitnessesInput: ConfigureWitnessesInput;
@@ -1552,6 +1657,8 @@ export type MutationResolvers<ContextType = any, ParentType extends ResolversPar
   handOff?: Resolver<ResolversTypes['HandOff'], ParentType, ContextType, RequireFields<MutationHandOffArgs, 'input'>>;
   closeRun?: Resolver<ResolversTypes['ClosedRun'], ParentType, ContextType, RequireFields<MutationCloseRunArgs, 'input'>>;
   disclose?: Resolver<ResolversTypes['Disclosure'], ParentType, ContextType, RequireFields<MutationDiscloseArgs, 'event' | 'part'>>;
+  startSelfVerification?: Resolver<ResolversTypes['SelfCheckProgress'], ParentType, ContextType, RequireFields<MutationStartSelfVerificationArgs, 'kind'>>;
+  repairProjections?: Resolver<ResolversTypes['ProjectionRepairProgress'], ParentType, ContextType>;
   publishVersion?: Resolver<ResolversTypes['PublishedVersion'], ParentType, ContextType, RequireFields<MutationPublishVersionArgs, 'input'>>;
   configureWitnesses?: Resolver<ResolversTypes['WitnessConfiguration'], ParentType, ContextType, RequireFields<MutationConfigureWitnessesArgs, 'input'>>;
 };
@@ -1628,6 +1735,7 @@ export type QueryResolvers<ContextType = any, ParentType extends ResolversParent
   event?: Resolver<ResolversTypes['Event'], ParentType, ContextType, RequireFields<QueryEventArgs, 'id'>>;
   correlate?: Resolver<ResolversTypes['Correlations'], ParentType, ContextType, RequireFields<QueryCorrelateArgs, 'system' | 'externalId'>>;
   gaps?: Resolver<ResolversTypes['EmitterGaps'], ParentType, ContextType, RequireFields<QueryGapsArgs, 'first'>>;
+  selfVerification?: Resolver<ResolversTypes['SelfVerification'], ParentType, ContextType>;
   witnesses?: Resolver<Maybe<ResolversTypes['Witnesses']>, ParentType, ContextType>;
 };
 
@@ -2013,6 +2121,51 @@ export type DisclosedChunkResolvers<ContextType = any, ParentType extends Resolv
   plaintext?: Resolver<ResolversTypes['Base64'], ParentType, ContextType>;
 };
 
+export type SelfVerificationResolvers<ContextType = any, ParentType extends ResolversParentTypes['SelfVerification'] = ResolversParentTypes['SelfVerification']> = {
+  sample?: Resolver<Maybe<ResolversTypes['SelfCheck']>, ParentType, ContextType>;
+  full?: Resolver<Maybe<ResolversTypes['SelfCheck']>, ParentType, ContextType>;
+  overdue?: Resolver<ReadonlyArray<ResolversTypes['SelfCheckKind']>, ParentType, ContextType>;
+  running?: Resolver<ReadonlyArray<ResolversTypes['SelfCheckProgress']>, ParentType, ContextType>;
+  repair?: Resolver<Maybe<ResolversTypes['ProjectionRepairProgress']>, ParentType, ContextType>;
+};
+
+export type SelfCheckResolvers<ContextType = any, ParentType extends ResolversParentTypes['SelfCheck'] = ResolversParentTypes['SelfCheck']> = {
+  kind?: Resolver<ResolversTypes['SelfCheckKind'], ParentType, ContextType>;
+  correlationId?: Resolver<ResolversTypes['CorrelationId'], ParentType, ContextType>;
+  outcome?: Resolver<ResolversTypes['Outcome'], ParentType, ContextType>;
+  incomplete?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  ended?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  index?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
+  entries?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
+  differences?: Resolver<ReadonlyArray<ResolversTypes['LogDifference']>, ParentType, ContextType>;
+  repairable?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+};
+
+export type LogDifferenceResolvers<ContextType = any, ParentType extends ResolversParentTypes['LogDifference'] = ResolversParentTypes['LogDifference']> = {
+  kind?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  place?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  index?: Resolver<Maybe<ResolversTypes['LogIndex']>, ParentType, ContextType>;
+  count?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
+  message?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+};
+
+export type SelfCheckProgressResolvers<ContextType = any, ParentType extends ResolversParentTypes['SelfCheckProgress'] = ResolversParentTypes['SelfCheckProgress']> = {
+  kind?: Resolver<ResolversTypes['SelfCheckKind'], ParentType, ContextType>;
+  correlationId?: Resolver<ResolversTypes['CorrelationId'], ParentType, ContextType>;
+  stage?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  entries?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
+  size?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
+  differences?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
+};
+
+export type ProjectionRepairProgressResolvers<ContextType = any, ParentType extends ResolversParentTypes['ProjectionRepairProgress'] = ResolversParentTypes['ProjectionRepairProgress']> = {
+  correlationId?: Resolver<ResolversTypes['CorrelationId'], ParentType, ContextType>;
+  stage?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  rows?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
+  tiles?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
+  emitters?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
+};
+
 export type PublishedVersionResolvers<ContextType = any, ParentType extends ResolversParentTypes['PublishedVersion'] = ResolversParentTypes['PublishedVersion']> = {
   kind?: Resolver<ResolversTypes['VersionKind'], ParentType, ContextType>;
   name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
@@ -2119,6 +2272,11 @@ export type Resolvers<ContextType = any> = {
   SequenceRange?: SequenceRangeResolvers<ContextType>;
   Disclosure?: DisclosureResolvers<ContextType>;
   DisclosedChunk?: DisclosedChunkResolvers<ContextType>;
+  SelfVerification?: SelfVerificationResolvers<ContextType>;
+  SelfCheck?: SelfCheckResolvers<ContextType>;
+  LogDifference?: LogDifferenceResolvers<ContextType>;
+  SelfCheckProgress?: SelfCheckProgressResolvers<ContextType>;
+  ProjectionRepairProgress?: ProjectionRepairProgressResolvers<ContextType>;
   PublishedVersion?: PublishedVersionResolvers<ContextType>;
   WitnessConfiguration?: WitnessConfigurationResolvers<ContextType>;
   Witnesses?: WitnessesResolvers<ContextType>;

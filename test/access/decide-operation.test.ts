@@ -10,15 +10,18 @@ import { defaultSet, setOf } from './sets.ts';
 const decide = (role: Role, operation: Operation, policySet: typeof defaultSet | undefined = defaultSet) =>
   decideOperation({ principal: 'x', kind: role === 'agent' ? 'agent' : 'human', role }, operation, policySet, 3);
 
+const checking: Operation[] = ['startSelfVerification'];
+const mending: Operation[] = ['repairProjections'];
+
 /** What each role may do beyond reading skeletons and proofs. */
 const beyondReading: Record<Role, Operation[]> = {
   admin: ['publishVersion', 'configureWitnesses'],
   agent: ['openRun', 'performAction', 'recordEvents', 'handOff', 'closeRun'],
-  operator: ['openRun', 'settleAction', 'recordEvents', 'handOff', 'closeRun'],
+  operator: ['openRun', 'settleAction', 'recordEvents', 'handOff', 'closeRun', ...checking, ...mending],
   approver: ['decideAction', 'readPayloads'],
-  compliance: ['disclose', 'exportEvidence', 'readPayloads'],
-  auditor: ['disclose', 'exportEvidence', 'readPayloads'],
-  responder: ['suspendInstance', 'resumeInstance', 'readPayloads'],
+  compliance: [...checking, 'disclose', 'exportEvidence', 'readPayloads'],
+  auditor: [...checking, 'disclose', 'exportEvidence', 'readPayloads'],
+  responder: [...checking, ...mending, 'suspendInstance', 'resumeInstance', 'readPayloads'],
 };
 const proofs: Operation[] = ['checkpoint', 'inclusionProof', 'consistencyProof'];
 const toAll: Operation[] = ['tools'];
@@ -29,6 +32,7 @@ const allSkeletons: Operation[] = [
   'correlate',
   'gaps',
   'verifyLog',
+  'selfVerification',
   'witnesses',
   'readLog',
 ];

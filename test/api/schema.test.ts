@@ -60,7 +60,12 @@ describe('every operation', () => {
   });
 
   it('is exposed in GraphQL: a workflow that can be started has an operation that starts it', () => {
-    const startedBy: Record<keyof typeof workflows, string> = { run: 'openRun', action: 'performAction' };
+    const startedBy: Record<keyof typeof workflows, string> = {
+      run: 'openRun',
+      action: 'performAction',
+      selfVerification: 'startSelfVerification',
+      repairProjections: 'repairProjections',
+    };
     const operation = (workflow: string) => (startedBy as Record<string, string | undefined>)[workflow] ?? '';
     expect(Object.keys(workflows).filter((workflow) => !rootFields.includes(operation(workflow)))).toEqual([]);
   });

@@ -38,6 +38,10 @@ describe('the configuration', () => {
       provisioning: { adminUser: 'root', instances: ['acme', 'globex'] },
       folders: { data, keys: join(data, 'keys'), secrets: join(data, 'secrets') },
       introspection: false,
+      selfCheck: {
+        intervalsMs: { sample: 86_400_000, full: 7 * 86_400_000 },
+        rates: { sampledEntries: 1000, entriesPerSecond: 5000 },
+      },
       witnesses: { intervalMs: 5000, loopback: false },
       archive: {
         place: { kind: 'folder', folder: join(data, 'archive') },
@@ -61,7 +65,13 @@ describe('the configuration', () => {
     expect(place('/srv/archive')).toEqual({ kind: 'folder', folder: '/srv/archive' });
     expect(place('s3://trail-{instance}')).toEqual({ kind: 's3', bucket: 'trail-{instance}', prefix: '' });
     expect(place('s3://trail/logs/{instance}/')).toEqual({ kind: 's3', bucket: 'trail', prefix: 'logs/{instance}/' });
-    for (const text of ['s3://trail', 's3://trail/logs', 's3:///x', 's3://Trail-{instance}', 's3://trail/../{instance}'])
+    for (const text of [
+      's3://trail',
+      's3://trail/logs',
+      's3:///x',
+      's3://Trail-{instance}',
+      's3://trail/../{instance}',
+    ])
       expect(() => place(text)).toThrow('TRAILKEEPER_ARCHIVE must be a folder, or s3://');
   });
 

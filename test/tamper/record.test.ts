@@ -10,7 +10,7 @@ let test: TestLog;
 let kept: Document[];
 beforeAll(async () => {
   test = await openTestLog();
-  await test.fill(batches);
+  await test.appendBatches(batches);
   kept = await test.as('record').find().toArray();
 });
 afterAll(() => test.close());

@@ -23,7 +23,7 @@ export interface TestLog extends TestTrail {
   as(name: 'record' | 'events' | 'tiles' | 'emitters' | 'tails'): Collection<Document>;
   readonly anchors: Collection<Document>;
   /** Appends batches of so many events, one segment each, and waits for index and tiles. */
-  fill(batches: readonly number[], changes?: (index: number) => Record<string, unknown>): Promise<void>;
+  appendBatches(batches: readonly number[], changes?: (index: number) => Record<string, unknown>): Promise<void>;
   /** Everything, as the weekly check looks at it. */
   check(): Promise<Difference[]>;
 }
@@ -48,7 +48,7 @@ export const openTestLog = async (): Promise<TestLog> => {
     tail,
     as: (name) => own.collection(name),
     anchors: database.admin.db(controlDatabase).collection('anchors'),
-    async fill(batches, changes = () => ({})) {
+    async appendBatches(batches, changes = () => ({})) {
       for (const size of batches) {
         const events = Array.from({ length: size }, () => event(changes(index++)));
         await trail.writer.append(events, 'platform');
