@@ -11,6 +11,8 @@ export interface SigningStep {
   readonly step: 'add' | 'remove';
   /** Number of the key. */
   readonly version: number;
+  /** Verifier key of one that is added: a key of this number alone would not tell which one was meant. */
+  readonly vkey?: string;
 }
 
 /** `signing/<n>` */
@@ -31,7 +33,8 @@ export const signingStepOf = (index: number, { control }: Pick<Entry, 'control'>
   const id = control.change === 'key.rotate' ? control.to : control.id;
   const version = numberOfKeyId('signing', id);
   if (version === undefined) return undefined;
-  return { index, step: control.change === 'key.rotate' ? 'add' : 'remove', version };
+  if (control.change === 'key.retire') return { index, step: 'remove', version };
+  return control.vkey === undefined ? undefined : { index, step: 'add', version, vkey: control.vkey };
 };
 
 /** What signed a checkpoint that is known already. */
@@ -58,3 +61,14 @@ export const signingVersions = (
   }
   return [...versions].toSorted((a, b) => a - b);
 };
+
+/** Which checkpoints a key may have signed: those of more entries than `from`, and of no more than `until`. */
+export interface SigningSpan {
+  /** Undefined for a key that is not in use yet. */
+  readonly from: number | undefined;
+  readonly until: number | undefined;
+}
+
+/** A retired key signs nothing that is newer: what it is found under there was signed by somebody who stole it. */
+export const maySign = ({ from, until }: SigningSpan, size: number): boolean =>
+  from !== undefined && from < size && (until === undefined || size <= until);

@@ -75,13 +75,13 @@ export const startArchiving = (options: ArchivingOptions): { stop(): Promise<voi
   const { config, client, archiveOf, trailOf, log } = options;
   const stopping = new AbortController();
   const open = remembered(async (instance: InstanceId) => {
-    const { vkey } = await trailOf(instance);
+    const { vkey, signing } = await trailOf(instance);
     const demand = await findArchiveDemand(client, instance);
     const former = await formerLogs(client, instance);
     return {
       store: await archiveOf(instance),
       key: parseVkey(vkey),
-      keys: [vkey, ...former.map((one) => one.vkey)].map(parseVkey),
+      keys: [...(await signing.keys()).map((one) => one.vkey), ...former.map((one) => one.vkey)].map(parseVkey),
       gatherMs: demand?.acknowledge === 'archive' ? 0 : config.gatherMs,
       lagMsMax: demand?.lagMsMax ?? config.lagMsMax,
     };

@@ -4,7 +4,6 @@ import type { Client } from '@temporalio/client';
 import type { MongoClient } from 'mongodb';
 import { placeOf, type Log } from '../api/log.ts';
 import { taskQueues } from '../domain/action/contract.ts';
-import { parseVkey } from '../domain/tree/note.ts';
 import type { CheckRates } from '../domain/verification/contract.ts';
 import type { CheckIntervals } from '../domain/verification/schedule.ts';
 import { createVerificationActivities } from '../activities/verification/createVerificationActivities.ts';
@@ -44,7 +43,7 @@ export const verificationInstance = async (
   log: {
     instance,
     origin: trail.origin,
-    keys: [parseVkey(trail.vkey)],
+    keys: await trail.signing.keys(),
     client: reader,
     parts: new PartReader(instance, new Secrets(instance, keys, reader), reader),
   },

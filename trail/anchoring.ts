@@ -4,9 +4,9 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { signCheckpoint } from '../domain/tree/checkpoint.ts';
-import type { NoteSigner } from '../domain/tree/note.ts';
 import type { Anchor } from './anchor.ts';
 import { TrailError } from './errors.ts';
+import type { SigningSchedule } from './keys/signing-schedule.ts';
 import type { LogHead } from './segments.ts';
 
 interface Waiter {
@@ -20,16 +20,16 @@ const retryMs = 100;
 
 export class Anchoring {
   readonly #anchor: Anchor;
-  readonly #signer: NoteSigner;
+  readonly #schedule: SigningSchedule;
   #target: LogHead | undefined;
   #anchored: { size: number; note: string } | undefined;
   #waiters: Waiter[] = [];
   #running = false;
   #forked: TrailError | undefined;
 
-  constructor(anchor: Anchor, signer: NoteSigner) {
+  constructor(anchor: Anchor, schedule: SigningSchedule) {
     this.#anchor = anchor;
-    this.#signer = signer;
+    this.#schedule = schedule;
   }
 
   /** Tells how far the log is committed. */
@@ -58,7 +58,8 @@ export class Anchoring {
     while (this.#waiters.length > 0) {
       const end = this.#target!;
       try {
-        const note = signCheckpoint({ origin: this.#signer.name, size: end.size, root: end.root }, [this.#signer]);
+        const signers = await this.#schedule.signersFor(end.size);
+        const note = signCheckpoint({ origin: this.#schedule.origin, size: end.size, root: end.root }, signers);
         await this.#put({ size: end.size, note: note.toString(), segment: end.lastSegment });
         this.#anchored = { size: end.size, note: note.toString() };
         this.#settle(
@@ -84,7 +85,7 @@ export class Anchoring {
     const deadline = performance.now() + giveUpMs;
     for (;;) {
       try {
-        return await this.#anchor.put(this.#signer.name, checkpoint);
+        return await this.#anchor.put(this.#schedule.origin, checkpoint);
       } catch (error) {
         if (error instanceof TrailError && error.code === 'LOG_FORKED') throw error;
         if (performance.now() > deadline) throw error;

@@ -7,6 +7,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { MongoBulkWriteError, MongoServerError, type Collection } from 'mongodb';
 import type { BoxDocument } from './boxes.ts';
+import type { Entry } from '../schema/event.ts';
 import { majority } from './database.ts';
 import { TrailError } from './errors.ts';
 import { insertMissing } from './insert-missing.ts';
@@ -89,4 +90,9 @@ export const catchUp = (
   segments: Collection<SegmentDocument>,
   head: LogHead,
   recent: RecentEntries,
-): Promise<LogHead> => walkToEnd(segments, head, (segment, entries) => recent.add(segment._id, entries));
+  visit: (first: number, entries: readonly Entry[]) => void = () => undefined,
+): Promise<LogHead> =>
+  walkToEnd(segments, head, (segment, entries) => {
+    recent.add(segment._id, entries);
+    visit(segment._id, entries);
+  });

@@ -3,14 +3,19 @@
  * part of the log. Everything beyond the anchor is verified again, and the whole must be the one that was signed.
  */
 import type { Collection } from 'mongodb';
-import { openCheckpoint } from '../domain/tree/checkpoint.ts';
+import type { OpenedCheckpoint } from '../domain/tree/checkpoint.ts';
 import { emptyEdge } from '../domain/tree/edge.ts';
 import { emptyRoot } from '../domain/tree/hash.ts';
-import type { NoteKey } from '../domain/tree/note.ts';
 import type { Entry } from '../schema/event.ts';
 import type { Anchor, PlacedCheckpoint } from './anchor.ts';
 import { TrailError } from './errors.ts';
 import { headAfter, inconsistent, verifySegment, type LogHead, type SegmentDocument } from './segments.ts';
+
+/** A log whose checkpoints can be opened: signed by a key that may sign one of their size, else a TreeError. */
+export interface OwnLog {
+  readonly origin: string;
+  open(note: Uint8Array): Promise<OpenedCheckpoint>;
+}
 
 export const emptyHead: LogHead = { edge: emptyEdge, size: 0, root: emptyRoot, controlEpoch: -1, lastSegment: -1 };
 
@@ -18,12 +23,12 @@ export const emptyHead: LogHead = { edge: emptyEdge, size: 0, root: emptyRoot, c
 export const anchoredHead = async (
   segments: Collection<SegmentDocument>,
   anchor: Anchor,
-  key: NoteKey,
+  log: OwnLog,
 ): Promise<LogHead> => {
-  const anchored = await anchor.latest(key.name);
-  for (const placed of (await anchor.elsewhere?.(key.name)) ?? []) await requireHeld(segments, placed, key);
+  const anchored = await anchor.latest(log.origin);
+  for (const placed of (await anchor.elsewhere?.(log.origin)) ?? []) await requireHeld(segments, placed, log);
   if (!anchored) return emptyHead;
-  const checkpoint = openCheckpoint(Buffer.from(anchored.note), [key], key.name);
+  const checkpoint = await log.open(Buffer.from(anchored.note));
   const segment = await segments.findOne({ _id: anchored.segment });
   if (!segment || segment._id + segment.n !== checkpoint.size)
     throw new TrailError(
@@ -43,9 +48,9 @@ export const anchoredHead = async (
 const requireHeld = async (
   segments: Collection<SegmentDocument>,
   { note, place }: PlacedCheckpoint,
-  key: NoteKey,
+  log: OwnLog,
 ): Promise<void> => {
-  const { size, root } = openCheckpoint(Buffer.from(note), [key], key.name);
+  const { size, root } = await log.open(Buffer.from(note));
   if (size === 0) return;
   const segment = await segments.findOne({ _id: { $lt: size } }, { sort: { _id: -1 } });
   if (!segment || segment._id + segment.n < size)

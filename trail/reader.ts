@@ -5,14 +5,13 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Collection, Filter, MongoClient } from 'mongodb';
-import { openCheckpoint } from '../domain/tree/checkpoint.ts';
-import type { NoteKey } from '../domain/tree/note.ts';
 import type { Entry, PartContent, RecordedEvent, SubjectRef } from '../schema/event.ts';
 import type { CorrelationId, EventId, InstanceId } from '../schema/ids.ts';
 import { controlActions, type System } from '../schema/taxonomy.ts';
 import type { Anchor, AnchoredCheckpoint } from './anchor.ts';
 import type { OpenedPart } from './boxes.ts';
 import { leafHashInto } from '../domain/tree/hash.ts';
+import type { OwnLog } from './log-end.ts';
 import { joinParts, type PartReader } from './parts.ts';
 import { emittersOf, indexOf, indexTail, tailsOf, type EmitterRow, type IndexRow, type TailRow } from './projection.ts';
 import type { Sealer } from './seal.ts';
@@ -40,7 +39,7 @@ export class TrailReader {
   readonly instance: InstanceId;
   readonly tiles: TileReader;
   readonly #anchor: Anchor;
-  readonly #key: NoteKey;
+  readonly #log: OwnLog;
   readonly #segments: Collection<SegmentDocument>;
   readonly #index: Collection<IndexRow>;
   readonly #emitters: Collection<EmitterRow>;
@@ -50,12 +49,12 @@ export class TrailReader {
 
   constructor(
     instance: InstanceId,
-    parts: { client: MongoClient; anchor: Anchor; key: NoteKey; parts: PartReader; sealer: Sealer },
+    parts: { client: MongoClient; anchor: Anchor; log: OwnLog; parts: PartReader; sealer: Sealer },
   ) {
     this.instance = instance;
     this.tiles = new TileReader(instance, parts.client);
     this.#anchor = parts.anchor;
-    this.#key = parts.key;
+    this.#log = parts.log;
     this.#segments = segmentsOf(parts.client, instance);
     this.#index = indexOf(parts.client, instance);
     this.#emitters = emittersOf(parts.client, instance);
@@ -66,19 +65,19 @@ export class TrailReader {
 
   /** The latest signed checkpoint, as it is served; undefined for an empty log. */
   checkpoint(): Promise<AnchoredCheckpoint | undefined> {
-    return this.#anchor.latest(this.#key.name);
+    return this.#anchor.latest(this.#log.origin);
   }
 
   /** The smallest checkpoint that covers `size` entries. */
   async checkpointCovering(size: number): Promise<AnchoredCheckpoint | undefined> {
-    return (await this.#anchor.from(this.#key.name, size, 1))[0];
+    return (await this.#anchor.from(this.#log.origin, size, 1))[0];
   }
 
   /** The latest checkpoint with its root, the signature checked. */
   async openedCheckpoint(): Promise<{ size: number; root: Buffer; note: string } | undefined> {
     const anchored = await this.checkpoint();
     if (!anchored) return undefined;
-    const { size, root } = openCheckpoint(Buffer.from(anchored.note), [this.#key], this.#key.name);
+    const { size, root } = await this.#log.open(Buffer.from(anchored.note));
     return { size, root, note: anchored.note };
   }
 

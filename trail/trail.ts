@@ -3,7 +3,7 @@
  * `openTrail` is the one way in.
  */
 import type { MongoClient } from 'mongodb';
-import { encodeVkey, type NoteSigner } from '../domain/tree/note.ts';
+import type { NoteSigner } from '../domain/tree/note.ts';
 import type { InstanceId } from '../schema/ids.ts';
 import { compositeAnchor, mongoAnchor, type Anchor, type CheckpointPlace } from './anchor.ts';
 import type { KeyProvider } from './keys/provider.ts';
@@ -30,8 +30,10 @@ export interface Trail {
   readonly instance: InstanceId;
   /** The log's URL prefix without scheme: name of its key and first line of its checkpoints. */
   readonly origin: string;
-  /** Verifier key, to be handed to third parties by another way than this log. */
+  /** Verifier key that signs now, to be handed to third parties by another way than this log. */
   readonly vkey: string;
+  /** Every key of the log, retired ones too. */
+  readonly signing: SigningKeys;
   readonly writer: LogWriter;
   readonly reader: TrailReader;
   /** Signs the manifests of evidence packs. */
@@ -53,7 +55,6 @@ export const openTrail = async (instance: InstanceId, origin: string, options: T
   const secrets = new Secrets(instance, keys, clients.appender);
   const subjects = new Subjects(instance, secrets, clients.appender);
   const signing = await SigningKeys.open({ instance, origin, keyring: secrets.keyring }, clients.appender);
-  const signer: NoteSigner = await signing.signer(signing.first.version);
   const anchor: Anchor = compositeAnchor(
     mongoAnchor(clients.anchor),
     [cosignedPlace(clients.reader), ...(options.places ?? [])],
@@ -61,14 +62,14 @@ export const openTrail = async (instance: InstanceId, origin: string, options: T
   );
   const writer = new LogWriter(
     instance,
-    { appender: clients.appender, anchor, signer, secrets, subjects },
+    { appender: clients.appender, anchor, signing, secrets, subjects },
     options.writer,
   );
   const readAnchor = mongoAnchor(clients.reader);
   const reader = new TrailReader(instance, {
     client: clients.reader,
     anchor: readAnchor,
-    key: signer,
+    log: signing,
     parts: new PartReader(instance, secrets, clients.reader),
     sealer: new Sealer(instance, secrets, subjects),
   });
@@ -76,7 +77,10 @@ export const openTrail = async (instance: InstanceId, origin: string, options: T
   return {
     instance,
     origin,
-    vkey: encodeVkey(signer),
+    get vkey() {
+      return signing.vkey;
+    },
+    signing,
     writer,
     reader,
     evidenceSigner: () => loadEvidenceSigner(origin, secrets),

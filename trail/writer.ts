@@ -7,7 +7,6 @@
  * the caller's repetition is answered as a duplicate with a receipt.
  */
 import type { Collection, MongoClient } from 'mongodb';
-import type { NoteSigner } from '../domain/tree/note.ts';
 import { eventLimits, type EventInput } from '../schema/event.ts';
 import type { InstanceId } from '../schema/ids.ts';
 import type { Provenance } from '../schema/taxonomy.ts';
@@ -18,6 +17,8 @@ import { boxesOf } from './boxes.ts';
 import { catchUp, insertSegment, type RecordCollections } from './commit.ts';
 import { TrailError, type Refusal } from './errors.ts';
 import type { Secrets } from './keys/secrets.ts';
+import { SigningSchedule } from './keys/signing-schedule.ts';
+import type { SigningKeys } from './keys/signing.ts';
 import { anchoredHead, walkToEnd } from './log-end.ts';
 import { PartReader } from './parts.ts';
 import { Precedents } from './precedents.ts';
@@ -49,7 +50,7 @@ export class LogWriter {
   readonly #segments: Collection<SegmentDocument>;
   readonly #record: RecordCollections;
   readonly #anchor: Anchor;
-  readonly #signer: NoteSigner;
+  readonly #schedule: SigningSchedule;
   readonly #anchoring: Anchoring;
   readonly #precedents: Precedents;
   readonly #preparation: Preparation;
@@ -65,7 +66,7 @@ export class LogWriter {
     parts: {
       appender: MongoClient;
       anchor: Anchor;
-      signer: NoteSigner;
+      signing: SigningKeys;
       secrets: Secrets;
       subjects: Subjects;
     },
@@ -75,8 +76,8 @@ export class LogWriter {
     this.#segments = segmentsOf(parts.appender, instance);
     this.#record = { segments: this.#segments, boxes: boxesOf(parts.appender, instance) };
     this.#anchor = parts.anchor;
-    this.#signer = parts.signer;
-    this.#anchoring = new Anchoring(parts.anchor, parts.signer);
+    this.#schedule = new SigningSchedule(parts.signing);
+    this.#anchoring = new Anchoring(parts.anchor, this.#schedule);
     this.#precedents = new Precedents(
       instance,
       parts.appender,
@@ -210,10 +211,9 @@ export class LogWriter {
       return false;
     }
     this.#head = next;
-    this.#precedents.recent.add(
-      segment._id,
-      batch.items.map(({ item }) => item.unsealed.event),
-    );
+    const events = batch.items.map(({ item }) => item.unsealed.event);
+    this.#precedents.recent.add(segment._id, events);
+    this.#schedule.observe(segment._id, events);
     this.#anchoring.committed(next);
     for (const [position, { item, followers }] of batch.items.entries()) {
       const index = segment._id + position;
@@ -240,7 +240,9 @@ export class LogWriter {
   async #catchUp(head: LogHead | undefined): Promise<void> {
     if (!head) return void (await this.#findHead());
     try {
-      this.#head = await catchUp(this.#segments, head, this.#precedents.recent);
+      this.#head = await catchUp(this.#segments, head, this.#precedents.recent, (first, entries) =>
+        this.#schedule.observe(first, entries),
+      );
     } catch (error) {
       // The window may have grown past the head: both are found anew.
       this.#head = undefined;
@@ -255,7 +257,8 @@ export class LogWriter {
   }
 
   async #findHead(): Promise<LogHead> {
-    const head = await walkToEnd(this.#segments, await anchoredHead(this.#segments, this.#anchor, this.#signer));
+    const anchored = await anchoredHead(this.#segments, this.#anchor, this.#schedule);
+    const head = await walkToEnd(this.#segments, anchored, ({ _id }, entries) => this.#schedule.observe(_id, entries));
     this.#precedents.reset(head.size);
     this.#anchoring.committed(head);
     this.#head = head;

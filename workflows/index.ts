@@ -3,3 +3,4 @@ export { action } from './action.ts';
 export { run } from './run.ts';
 export { repairProjections } from './repairProjections.ts';
 export { selfVerification } from './selfVerification.ts';
+export { destroyEpochKey, rotateKey } from './keys.ts';

@@ -7,7 +7,6 @@ import type { Integrity } from '../../domain/diagnosis/evidence.ts';
 import { openCheckpoint } from '../../domain/tree/checkpoint.ts';
 import { TreeError } from '../../domain/tree/errors.ts';
 import { hashBytes, leafHash } from '../../domain/tree/hash.ts';
-import { parseVkey } from '../../domain/tree/note.ts';
 import { consistencyProof, verifyConsistency } from '../../domain/tree/proof.ts';
 import { tileWidth } from '../../domain/tree/tiles.ts';
 import { ProblemFound, describeProblem } from '../../domain/verify/report.ts';
@@ -37,7 +36,7 @@ const check = async (trail: Trail, events: readonly IndexedEvent[]): Promise<Int
   const { reader, origin } = trail;
   const anchored = await reader.checkpoint();
   if (!anchored) return { state: 'unverified', detail: 'no checkpoint was signed yet' };
-  const keys = [parseVkey(trail.vkey)];
+  const keys = await trail.signing.keys();
   const checkpoint = openCheckpoint(Buffer.from(anchored.note), keys, origin);
   const { size } = checkpoint;
   const sorted = events.toSorted((a, b) => a.index - b.index);

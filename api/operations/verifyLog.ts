@@ -1,6 +1,5 @@
 /** The server's own check of a whole log. Counted, not recorded; one at a time in a process, since it costs a core. */
 import { encodeBundle } from '../../domain/tree/bundle.ts';
-import { parseVkey } from '../../domain/tree/note.ts';
 import type { VerificationReport } from '../../domain/verify/report.ts';
 import { verifyLog as verify, type EntryChunk } from '../../domain/verify/verifyLog.ts';
 import { TrailError } from '../../trail/errors.ts';
@@ -36,7 +35,7 @@ export const verifyLog = async (
         tiles: ({ level, index, width }) => reader.tiles.hashes(level, index, width),
         olderCheckpoints: await older(reader, latest.size),
       },
-      { keys: [parseVkey(trail.vkey)], origin, instance, schema: false },
+      { keys: await trail.signing.keys(), origin, instance, schema: false },
     );
   } finally {
     running = false;

@@ -140,6 +140,11 @@ export class Keyring {
     this.#nowMs = nowMs;
   }
 
+  /** Of the keyring that was read last. */
+  get generation(): number | undefined {
+    return this.#document?.generation;
+  }
+
   /** Whether what is held may still be used without asking MongoDB. */
   get isFresh(): boolean {
     return this.#nowMs() - this.#readAtMs < keyringFreshMs;

@@ -8,13 +8,14 @@
  */
 import { createPrivateKey, createPublicKey, randomBytes, sign, type KeyObject } from 'node:crypto';
 import { Binary, type Collection, type MongoClient, type Timestamp } from 'mongodb';
-import { encodeVkey, noteKey, parseVkey, type NoteKey, type NoteSigner } from '../../domain/tree/note.ts';
-import { signingKeyId } from '../../domain/signing-schedule.ts';
+import { openCheckpoint, parseCheckpoint, type OpenedCheckpoint } from '../../domain/tree/checkpoint.ts';
+import { encodeVkey, noteKey, parseNote, parseVkey, type NoteKey, type NoteSigner } from '../../domain/tree/note.ts';
+import { maySign, signingKeyId } from '../../domain/signing-schedule.ts';
 import type { InstanceId } from '../../schema/ids.ts';
 import { controlDatabase, majority, writtenNow } from '../database.ts';
 import { TrailError } from '../errors.ts';
 import { insertMissing } from '../insert-missing.ts';
-import { isGone, type Keyring } from './keyring.ts';
+import { isGone, keyringFreshMs, keyringsOf, type Keyring } from './keyring.ts';
 
 /** DER before a raw Ed25519 seed, RFC 8410 section 7. */
 const pkcs8Prefix = Buffer.from('302e020100300506032b657004220420', 'hex');
@@ -73,6 +74,11 @@ const privateKeyOf = (seed: Buffer): KeyObject =>
 
 const publicKeyOf = (key: KeyObject): Buffer =>
   createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32);
+
+export interface OwnCheckpoint extends OpenedCheckpoint {
+  /** Numbers of the keys that signed it. */
+  readonly versions: readonly number[];
+}
 
 /** The verifier keys of a log by their number. Any duty that may read them can; without a provider they are unproven. */
 export const listVerifierKeys = async (client: MongoClient, instance: InstanceId): Promise<VerifierKeyDocument[]> =>
@@ -143,6 +149,8 @@ export class SigningKeys {
   readonly #used: (keyId: string) => void;
   readonly #signers = new Map<number, NoteSigner>();
   #keys: readonly LogKey[] = [];
+  #readAtMs = -Infinity;
+  #generation: number | undefined;
 
   private constructor(
     instance: InstanceId,
@@ -176,8 +184,14 @@ export class SigningKeys {
     return keys;
   }
 
-  /** Every key of the log, oldest first, retired ones too. */
-  get keys(): readonly LogKey[] {
+  /** Every key of the log, oldest first, retired ones too, as they were last read. */
+  get known(): readonly LogKey[] {
+    return this.#keys;
+  }
+
+  /** The same, at most `keyringFreshMs` old. */
+  async keys(): Promise<readonly LogKey[]> {
+    if (performance.now() - this.#readAtMs >= keyringFreshMs) await this.refresh();
     return this.#keys;
   }
 
@@ -186,8 +200,29 @@ export class SigningKeys {
     return this.#keys[0]!;
   }
 
+  /** Verifier key of the newest key that is in use. */
+  get vkey(): string {
+    return (this.#keys.findLast(({ from, until }) => from !== undefined && until === undefined) ?? this.first).vkey;
+  }
+
+  /**
+   * Opens one of the log's own checkpoints: it must be signed by a key that may sign one of its size. Throws a TreeError
+   * like `openCheckpoint`.
+   */
+  async open(note: Uint8Array): Promise<OwnCheckpoint> {
+    const { size } = parseCheckpoint(parseNote(note).text);
+    const opened = openCheckpoint(
+      note,
+      (await this.keys()).filter((key) => maySign(key, size)),
+      this.origin,
+    );
+    const versions = this.#keys.filter((key) => opened.verified.some(({ keyId }) => keyId === key.keyId));
+    return { ...opened, versions: versions.map(({ version }) => version) };
+  }
+
   /** Reads the list of keys anew. */
   async refresh(): Promise<void> {
+    const readAtMs = performance.now();
     const keys: LogKey[] = [];
     for (const document of await listVerifierKeys(this.#client, this.instance)) {
       const { version, vkey, epoch, wrapped, from, until } = document;
@@ -202,10 +237,14 @@ export class SigningKeys {
       keys.push({ ...key, version, vkey, from, until });
     }
     this.#keys = keys;
+    this.#readAtMs = readAtMs;
   }
 
   /** Throws KEY_UNAVAILABLE where the seed was destroyed. */
   async signer(version: number): Promise<NoteSigner> {
+    // With every change of the keyring: a retired seed is not kept in memory.
+    if (this.#generation !== this.#keyring.generation) this.#signers.clear();
+    this.#generation = this.#keyring.generation;
     const known = this.#signers.get(version);
     if (known) return known;
     const key = privateKeyOf(await openSeed(this.#client, this.#keyring, this.instance, version));
@@ -217,13 +256,21 @@ export class SigningKeys {
         return sign(null, message, key);
       },
     };
+    this.#generation = this.#keyring.generation;
     this.#signers.set(version, signer);
-    if (!this.#keys.some((one) => one.version === version)) await this.refresh();
     return signer;
   }
-
-  /** A retired key is not kept in memory. */
-  forget(version: number): void {
-    this.#signers.delete(version);
-  }
 }
+
+/**
+ * Destroys the seed of a key that was retired; its verifier key stays. `client`: keeper duty. Idempotent.
+ */
+export const destroySeed = async (client: MongoClient, instance: InstanceId, version: number): Promise<void> => {
+  const _id = idOf(instance, version);
+  const tombstone = { instance, version, epoch: 0, destroyed: new Date(), at: writtenNow };
+  await signingKeysOf(client).replaceOne({ _id, destroyed: { $exists: false } }, tombstone);
+  await keyringsOf(client).updateOne(
+    { _id: instance },
+    { $inc: { generation: 1 }, $currentDate: { at: { $type: 'timestamp' } } },
+  );
+};
