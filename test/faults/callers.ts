@@ -37,7 +37,7 @@ export const appendSettled = async (writer: () => LogWriter, events: readonly Ev
 export const startCallers = (name: string, writers: readonly LogWriter[], batch: number): Callers => {
   const receipts: Receipt[] = [];
   let stopped = false;
-  let failure: unknown;
+  const failures: unknown[] = [];
   const waiting = new Set<() => void>();
   const calls = writers.map(async (writer, number) => {
     const next = emitterOf(`${name}-${number}`);
@@ -46,7 +46,7 @@ export const startCallers = (name: string, writers: readonly LogWriter[], batch:
       try {
         receipts.push(...(await appendSettled(() => writer, events)));
       } catch (error) {
-        failure ??= error;
+        failures.push(error);
         stopped = true;
       }
       for (const wake of waiting) wake();
@@ -56,18 +56,18 @@ export const startCallers = (name: string, writers: readonly LogWriter[], batch:
     receipts,
     async more(count) {
       const wanted = receipts.length + count;
-      while (receipts.length < wanted && failure === undefined) {
+      while (receipts.length < wanted && failures.length === 0) {
         const { promise, resolve } = Promise.withResolvers<void>();
         waiting.add(resolve);
         await promise;
         waiting.delete(resolve);
       }
-      if (failure !== undefined) throw failure as Error;
+      if (failures.length > 0) throw failures[0] as Error;
     },
     async settle() {
       stopped = true;
       await Promise.all(calls);
-      if (failure !== undefined) throw failure as Error;
+      if (failures.length > 0) throw failures[0] as Error;
     },
   };
 };

@@ -9,7 +9,7 @@ import { parseVkey } from '../../domain/tree/note.ts';
 import { entrySchema, type Entry } from '../../schema/event.ts';
 import type { InstanceId } from '../../schema/ids.ts';
 import type { Receipt } from '../../trail/append-item.ts';
-import { boxesOf, boxFaults } from '../../trail/boxes.ts';
+import { boxesOf, boxFaults, type BoxDocument } from '../../trail/boxes.ts';
 import { emptyHead, walkToEnd } from '../../trail/log-end.ts';
 import { indexOf } from '../../trail/projection.ts';
 import { segmentsOf, type LogHead } from '../../trail/segments.ts';
@@ -30,10 +30,10 @@ export const expectInvariants = async (
   receipts: readonly Receipt[],
 ): Promise<{ readonly entries: readonly Entry[]; readonly end: LogHead }> => {
   const entries: Entry[] = [];
-  const listed: Buffer[] = [];
+  const listed: BoxDocument['_id'][] = [];
   const end = await walkToEnd(segmentsOf(admin, instance), emptyHead, (segment, more) => {
     for (const entry of more) entries.push(entry);
-    for (const { id } of segment.boxes) listed.push(Buffer.from(id.buffer));
+    for (const { id } of segment.boxes) listed.push(id);
   });
 
   // Each event once, each number of an emitter once, each entry whole.
@@ -62,8 +62,8 @@ export const expectInvariants = async (
   // No segment without its boxes, each as it was written.
   const boxes = boxesOf(admin, instance);
   for (const id of listed) {
-    const document = await boxes.findOne({ _id: id as never });
-    if (!document) throw new Error(`the boxes ${id.toString('hex')} are listed and not there`);
+    const document = await boxes.findOne({ _id: id });
+    if (!document) throw new Error(`the boxes ${Buffer.from(id.buffer).toString('hex')} are listed and not there`);
     expect(boxFaults(document)).toEqual([]);
   }
 
