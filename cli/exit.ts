@@ -18,8 +18,8 @@ export class CliError extends Error {
   /** Of the API, where it was the API that refused. */
   readonly code: string | undefined;
 
-  constructor(exit: ExitCode, message: string, code?: string) {
-    super(message);
+  constructor(exit: ExitCode, message: string, code?: string, options?: ErrorOptions) {
+    super(message, options);
     this.exit = exit;
     this.code = code;
   }

@@ -1,10 +1,12 @@
 /** Verifies a log from its files with domain/verify: nothing that the files say is believed without the key. */
+import { availableParallelism } from 'node:os';
 import { parseVkey, type NoteKey } from '../../domain/tree/note.ts';
 import { TreeError } from '../../domain/tree/errors.ts';
 import { bundlesForSize, tilePath, tileWidth, type EntriesTile } from '../../domain/tree/tiles.ts';
 import type { VerificationReport } from '../../domain/verify/report.ts';
-import { verifyLog, type EntryChunk } from '../../domain/verify/verifyLog.ts';
+import { threadsFor, verifyLog, type EntryChunk } from '../../domain/verify/verifyLog.ts';
 import { CliError, exitCodes } from '../exit.ts';
+import { openIdFile } from './idFile.ts';
 import type { LogFiles } from './source.ts';
 
 export interface VerifyFilesOptions {
@@ -16,7 +18,7 @@ export interface VerifyFilesOptions {
   readonly progress: (entries: number) => void;
 }
 
-/** Bundles that are fetched ahead of the one being checked. */
+/** Bundles that are fetched ahead of the one that is looked at. */
 const ahead = 8;
 const progressEvery = 50_000;
 
@@ -34,15 +36,20 @@ export const verifyFiles = async (files: LogFiles, options: VerifyFilesOptions):
   const checkpoint = await files.read('checkpoint');
   if (!checkpoint) throw new CliError(exitCodes.refused, `${files.place} has no checkpoint: there is no log`);
   const { key, schema, olderCheckpoints, progress } = options;
-  return verifyLog(
-    {
-      checkpoint,
-      entries: ({ size }) => readBundles(files, size, progress),
-      tiles: (tile) => files.read(tilePath(tile)),
-      olderCheckpoints,
-    },
-    { keys: [key], origin: key.name, schema },
-  );
+  const idStore = openIdFile();
+  try {
+    return await verifyLog(
+      {
+        checkpoint,
+        entries: ({ size }) => readBundles(files, size, progress),
+        tiles: (tile) => files.read(tilePath(tile)),
+        olderCheckpoints,
+      },
+      { keys: [key], origin: key.name, schema, idStore, threads: threadsFor(availableParallelism()) },
+    );
+  } finally {
+    idStore.close();
+  }
 };
 
 async function* readBundles(

@@ -1,74 +1,66 @@
 /** What an entry must be, whatever the tree says: one of ours, of this instance, with an id of its own. */
-import { isUtf8 } from 'node:buffer';
-import { entrySchema, entryVersion } from '../../schema/event.ts';
-import { eventIdPattern } from '../../schema/ids.ts';
 import { EmitterSequences } from './emitters.ts';
-import { EventIds } from './eventIds.ts';
-import { ProblemFound, type Warning } from './report.ts';
+import { EntryLook, type EntryHead } from './entryHead.ts';
+import { EventIds, idOfWords } from './eventIds.ts';
+import { ProblemFound, type Problem, type Warning } from './report.ts';
+import { SpilledIds, type BlockStore } from './spilledIds.ts';
 
 export interface EntryCheckOptions {
   /** Instance that all entries must name. Without it: the one that the first entry names. */
   readonly instance?: string;
   /** Check each entry against the whole schema, or only read version, id, instance and emitter. */
   readonly schema: boolean;
-  /** Look for ids that were used twice. Takes about 50 bytes of memory an entry; all else is constant. */
+  /**
+   * Look for ids that were used twice. Takes about 50 bytes of memory an entry, unless there is a store for them; all
+   * else is constant, but for the emitters.
+   */
   readonly duplicateIds: boolean;
-}
-
-interface EntryHead {
-  readonly v: unknown;
-  readonly id: unknown;
-  readonly instance: unknown;
-  readonly emitter: { readonly id?: unknown; readonly sequence?: unknown } | null | undefined;
-}
-
-function parse(bytes: Buffer, index: number): EntryHead {
-  const refuse = (reason: string) => new ProblemFound({ kind: 'unparseable-entry', index, reason });
-  if (!isUtf8(bytes)) throw refuse('it is not UTF-8');
-  let value: unknown;
-  try {
-    value = JSON.parse(bytes.toString('utf8'));
-  } catch {
-    // The parser's own message quotes the entry.
-    throw refuse('it is not JSON');
-  }
-  if (typeof value !== 'object' || value === null) throw refuse('it is not a JSON object');
-  return value as EntryHead;
+  /** Keeps the ids until the end, when the repeated ones are known. It is left to its owner to be emptied. */
+  readonly idStore?: BlockStore;
 }
 
 export class EntryCheck {
-  readonly #options: EntryCheckOptions;
+  readonly #duplicateIds: boolean;
+  readonly #look: EntryLook;
   readonly #ids = new EventIds();
+  readonly #spilled: SpilledIds | undefined;
   readonly #emitters = new EmitterSequences();
   #instance: string | undefined;
 
-  constructor(options: EntryCheckOptions) {
-    this.#options = options;
-    this.#instance = options.instance;
+  constructor({ instance, schema, duplicateIds, idStore }: EntryCheckOptions) {
+    this.#duplicateIds = duplicateIds;
+    this.#look = new EntryLook(schema);
+    this.#spilled = idStore && new SpilledIds(idStore);
+    this.#instance = instance;
   }
 
   /** Throws ProblemFound at the first thing that is wrong with the entry. */
   check(bytes: Buffer, index: number): void {
-    const entry = parse(bytes, index);
-    const refuse = (reason: string) => new ProblemFound({ kind: 'unparseable-entry', index, reason });
-    if (entry.v !== entryVersion) throw refuse(`its format version is not ${entryVersion}`);
-    const { id, instance, emitter } = entry;
-    if (typeof id !== 'string' || !eventIdPattern.test(id)) throw refuse('its id is not a UUIDv7');
-    if (typeof instance !== 'string') throw refuse('it names no instance');
-    if (typeof emitter?.id !== 'string' || !Number.isSafeInteger(emitter.sequence)) throw refuse('it names no emitter');
+    const seen = this.#look.look(bytes);
+    if ('reason' in seen) throw new ProblemFound({ kind: 'unparseable-entry', index, reason: seen.reason });
+    this.checkHead(seen, 0, index);
+  }
 
+  /** The same, of an entry that was looked at already; its id begins at `idAt` of `head.id`. */
+  checkHead({ id, instance, emitter, sequence, breaks }: EntryHead, idAt: number, index: number): void {
     this.#instance ??= instance;
     if (instance !== this.#instance) throw new ProblemFound({ kind: 'foreign-entry', index, expected: this.#instance });
-    if (this.#options.schema) {
-      const issue = entrySchema.safeParse(entry).error?.issues[0];
-      // Only the place and the kind of the fault: messages may quote values.
-      if (issue) throw refuse(`it breaks the schema at "${issue.path.join('.')}" (${issue.code})`);
+    if (breaks !== undefined) throw new ProblemFound({ kind: 'unparseable-entry', index, reason: breaks });
+    if (this.#duplicateIds) {
+      if (this.#spilled) this.#spilled.addWords(id, idAt, index);
+      else {
+        const firstSeenAt = this.#ids.addWords(id, idAt, index);
+        if (firstSeenAt !== undefined)
+          throw new ProblemFound({ kind: 'duplicate-id', index, id: idOfWords(id, idAt), firstSeenAt });
+      }
     }
-    if (this.#options.duplicateIds) {
-      const firstSeenAt = this.#ids.add(id, index);
-      if (firstSeenAt !== undefined) throw new ProblemFound({ kind: 'duplicate-id', index, id, firstSeenAt });
-    }
-    this.#emitters.see(emitter.id, emitter.sequence as number, index);
+    this.#emitters.see(emitter, sequence, index);
+  }
+
+  /** With a store: the first repeated id of those that were checked so far. Without one, it was thrown when it came. */
+  duplicate(): Extract<Problem, { kind: 'duplicate-id' }> | undefined {
+    const found = this.#spilled?.firstDuplicate();
+    return found && { kind: 'duplicate-id', ...found };
   }
 
   warnings(): Warning[] {

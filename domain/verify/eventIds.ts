@@ -2,27 +2,43 @@
  * The event ids seen so far, with the index each came at. An open-addressing table of whole ids in typed arrays: 24 bytes
  * a slot, at most three quarters full, where a Map of strings takes well over 100 bytes an id.
  */
-const slotWords = 4;
+
+/** An id as four words of 32 bits, the first 8 hex digits in the first. */
+export const idWords = 4;
 const capacityMin = 1024;
 
+export const wordsOfId = (id: string, words: Uint32Array): void => {
+  words[0] = Number.parseInt(id.slice(0, 8), 16);
+  words[1] = Number.parseInt(id.slice(9, 13) + id.slice(14, 18), 16);
+  words[2] = Number.parseInt(id.slice(19, 23) + id.slice(24, 28), 16);
+  words[3] = Number.parseInt(id.slice(28), 16);
+};
+
+/** The id whose words begin at `at`. */
+export const idOfWords = (words: Uint32Array, at: number): string => {
+  const hex = Array.from(words.subarray(at, at + idWords), (word) => word.toString(16).padStart(8, '0')).join('');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+};
+
 export class EventIds {
-  #words = new Uint32Array(capacityMin * slotWords);
+  #words = new Uint32Array(capacityMin * idWords);
   #indexes = new Float64Array(capacityMin).fill(-1);
   #count = 0;
-  readonly #adding = new Uint32Array(slotWords);
+  readonly #adding = new Uint32Array(idWords);
 
   /** Adds an id (a UUID); returns the index at which it was seen before, or undefined if it is new. */
   add(id: string, index: number): number | undefined {
+    wordsOfId(id, this.#adding);
+    return this.addWords(this.#adding, 0, index);
+  }
+
+  /** The same, of the id whose words begin at `at`. */
+  addWords(words: Uint32Array, at: number, index: number): number | undefined {
     if (this.#count * 4 >= this.#indexes.length * 3) this.#grow();
-    const words = this.#adding;
-    words[0] = Number.parseInt(id.slice(0, 8), 16);
-    words[1] = Number.parseInt(id.slice(9, 13) + id.slice(14, 18), 16);
-    words[2] = Number.parseInt(id.slice(19, 23) + id.slice(24, 28), 16);
-    words[3] = Number.parseInt(id.slice(28), 16);
-    const slot = this.#find(words, 0);
+    const slot = this.#find(words, at);
     const seen = this.#indexes[slot]!;
     if (seen >= 0) return seen;
-    this.#words.set(words, slot * slotWords);
+    for (let i = 0; i < idWords; i += 1) this.#words[slot * idWords + i] = words[at + i]!;
     this.#indexes[slot] = index;
     this.#count += 1;
     return undefined;
@@ -35,9 +51,9 @@ export class EventIds {
     let slot = Math.imul(words[at + 3]! ^ words[at + 1]!, 0x9e3779b1) >>> 0;
     slot = (slot ^ words[at + 2]!) & mask;
     while (this.#indexes[slot]! >= 0) {
-      const place = slot * slotWords;
+      const place = slot * idWords;
       let equal = true;
-      for (let i = 0; i < slotWords; i += 1) equal &&= this.#words[place + i] === words[at + i];
+      for (let i = 0; i < idWords; i += 1) equal &&= this.#words[place + i] === words[at + i];
       if (equal) break;
       slot = (slot + 1) & mask;
     }
@@ -51,8 +67,8 @@ export class EventIds {
     this.#indexes = new Float64Array(indexes.length * 2).fill(-1);
     for (const [old, index] of indexes.entries()) {
       if (index < 0) continue;
-      const slot = this.#find(words, old * slotWords);
-      this.#words.set(words.subarray(old * slotWords, (old + 1) * slotWords), slot * slotWords);
+      const slot = this.#find(words, old * idWords);
+      this.#words.set(words.subarray(old * idWords, (old + 1) * idWords), slot * idWords);
       this.#indexes[slot] = index;
     }
   }

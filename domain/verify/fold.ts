@@ -35,8 +35,11 @@ export class Fold {
     return other;
   }
 
-  /** Appends the next leaf hashes, at most a tile of them; the tree must have grown by whole tiles so far. */
-  appendTile(leaves: Uint8Array): void {
+  /**
+   * Appends the next leaf hashes, at most a tile of them; the tree must have grown by whole tiles so far. `root`: that of
+   * the tile, where it is whole and known.
+   */
+  appendTile(leaves: Uint8Array, root?: Uint8Array): void {
     const end = this.#size + leaves.length / hashBytes;
     let rest = leaves;
     for (let next = this.#older[0]; next && next.size < end; next = this.#older[0]) {
@@ -45,15 +48,15 @@ export class Fold {
       rest = rest.subarray(count * hashBytes);
       this.#passOlder();
     }
-    this.#append(rest);
+    this.#append(rest, root);
     this.#passOlder();
   }
 
-  #append(leaves: Uint8Array): void {
+  #append(leaves: Uint8Array, root?: Uint8Array): void {
     if (leaves.length === 0) return;
     const grown =
       leaves.length === tileWidth * hashBytes
-        ? appendSubtree(this.#edge, this.#size, tileLevel, perfectRoot(leaves))
+        ? appendSubtree(this.#edge, this.#size, tileLevel, root ?? perfectRoot(leaves))
         : appendLeaves(this.#edge, this.#size, leaves);
     this.#edge = grown.edge;
     this.#size = grown.size;

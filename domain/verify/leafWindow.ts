@@ -2,7 +2,7 @@
  * The leaves of one tile of level 0: their hashes as computed from the entries, beside their hashes as recorded. It fills
  * from left to right, is judged when it is full or the log ends, and is then used for the next tile.
  */
-import { hashBytes, leafHashInto, perfectRoot } from '../tree/hash.ts';
+import { hashBytes, perfectRoot } from '../tree/hash.ts';
 import { tileWidth } from '../tree/tiles.ts';
 import { ProblemFound, type At } from './report.ts';
 import type { LeafTile } from './tileTree.ts';
@@ -45,12 +45,13 @@ export class LeafWindow {
   }
 
   /**
-   * Adds the next entry, with the leaf hash kept beside it where there is one and no tile. False: the hash is not the one
-   * that is in the tree for certain.
+   * Adds the next entry by its leaf hash, the one at `place` of `leaves`, with the leaf hash kept beside it where there is
+   * one and no tile. False: the hash is not the one that is in the tree for certain.
    */
-  add(entry: Uint8Array, besideIt: Uint8Array | undefined): boolean {
+  add(leaves: Uint8Array, place: number, besideIt: Uint8Array | undefined): boolean {
     const at = this.#filled * hashBytes;
-    leafHashInto(entry, this.#computed, at);
+    const from = place * hashBytes;
+    for (let i = 0; i < hashBytes; i += 1) this.#computed[at + i] = leaves[from + i]!;
     if (!this.#tile && besideIt) {
       this.#recorded.set(besideIt, at);
       this.#recordedCount += 1;

@@ -1,19 +1,21 @@
 /**
  * Verification of a whole log from wherever its parts come: a downloaded folder, HTTP, the segments of the record. One
- * pass, in memory that does not grow with the log but for the ids (EntryCheckOptions). Nothing that is read is believed
+ * pass, in memory that does not grow with the log but for the ids, which a store can take (EntryCheckOptions). Nothing that is read is believed
  * unless it hangs from the checkpoint, whose signature is checked with a key known beforehand.
  */
-import { readBundle } from '../tree/bundle.ts';
 import { openCheckpoint, type Checkpoint, type OpenedCheckpoint } from '../tree/checkpoint.ts';
 import { TreeError } from '../tree/errors.ts';
 import { hashBytes } from '../tree/hash.ts';
 import type { NoteKey } from '../tree/note.ts';
 import { tileWidth } from '../tree/tiles.ts';
 import { EntryCheck, type EntryCheckOptions } from './entryCheck.ts';
+import { headAt, type EntryFacts } from './entryFacts.ts';
+import { idWords } from './eventIds.ts';
+import { lookHere, lookInThreads } from './factThreads.ts';
 import { Fold } from './fold.ts';
 import { LeafWindow } from './leafWindow.ts';
 import { ProblemFound, type VerificationReport, type WhichCheckpoint } from './report.ts';
-import { TileTree, type TileReader } from './tileTree.ts';
+import { TileTree, type ComputedTile, type TileReader } from './tileTree.ts';
 
 /** Consecutive entries: an entry bundle of tlog-tiles, or the entries of a segment, which have the same form. */
 export interface EntryChunk {
@@ -41,7 +43,15 @@ export interface VerifyOptions extends Partial<EntryCheckOptions> {
   /** Keys of the log, known beforehand. */
   readonly keys: readonly NoteKey[];
   readonly origin: string;
+  /** In how many threads beside this one the entries of a log of that size are looked at; by default in this one. */
+  readonly threads?: (size: number) => number;
 }
+
+/** For logs that are worth starting threads for, which takes a fifth of a second: as many as there are cores, within reason. */
+export const threadsFor =
+  (cores: number) =>
+  (size: number): number =>
+    size < 16_384 ? 0 : Math.min(cores, 16);
 
 /** Reads the log to its end or to the first thing that is wrong. Rejects only if a source rejects. */
 export async function verifyLog(sources: LogSources, options: VerifyOptions): Promise<VerificationReport> {
@@ -51,8 +61,10 @@ export async function verifyLog(sources: LogSources, options: VerifyOptions): Pr
     return { outcome: 'verified', origin, size, root: root.toString('base64'), ...verification.extent() };
   } catch (error) {
     if (!(error instanceof ProblemFound)) throw error;
-    const { problem } = error;
-    const { entriesChecked } = verification;
+    // A repeated id that comes to light only now stands before whatever ended the verification.
+    const earlier = verification.duplicate();
+    const problem = earlier ?? error.problem;
+    const entriesChecked = earlier?.index ?? verification.entriesChecked;
     return { outcome: 'refuted', problem, entriesChecked, ...verification.head(), ...verification.extent() };
   }
 }
@@ -85,6 +97,8 @@ class Verification {
   #firstDifference: number | undefined;
   #pathOfDifference: string | undefined;
   #tile: { readonly path: string } | undefined;
+  /** Of the window's entries, where they are a whole tile of one chunk. */
+  #root: Uint8Array | undefined;
   #next = 0;
 
   constructor(sources: LogSources, options: VerifyOptions) {
@@ -95,7 +109,13 @@ class Verification {
       schema: this.#schema,
       duplicateIds: options.duplicateIds ?? true,
       ...(options.instance !== undefined && { instance: options.instance }),
+      ...(options.idStore && { idStore: options.idStore }),
     });
+  }
+
+  /** Of the ids that a store kept: the first that is repeated, among the entries read. */
+  duplicate() {
+    return this.#check.duplicate();
   }
 
   get entriesChecked(): number {
@@ -127,7 +147,13 @@ class Verification {
       this.#tiles = new TileTree(this.#sources.tiles, size);
       this.#tilesHold = await this.#tiles.givesRoot(checkpoint);
     }
-    for await (const chunk of this.#sources.entries(checkpoint)) await this.#readChunk(chunk, size);
+    const chunks = this.#sources.entries(checkpoint);
+    const look = { schema: this.#schema };
+    const threads = this.#options.threads?.(size) ?? 0;
+    const looked = threads > 0 ? lookInThreads(chunks, look, threads) : lookHere(chunks, look);
+    for await (const { chunk, facts } of looked) await this.#readChunk(chunk, facts, size);
+    const repeated = this.duplicate();
+    if (repeated) throw new ProblemFound(repeated);
     if (this.#next < size) {
       throw new ProblemFound({
         kind: 'missing-entries',
@@ -146,7 +172,7 @@ class Verification {
     return checkpoint;
   }
 
-  async #readChunk(chunk: EntryChunk, size: number): Promise<void> {
+  async #readChunk(chunk: EntryChunk, facts: EntryFacts, size: number): Promise<void> {
     const { firstIndex, count } = chunk;
     if (firstIndex > this.#next) {
       const reason = `the entries go on at ${firstIndex}`;
@@ -155,31 +181,36 @@ class Verification {
     if (firstIndex < this.#next) {
       throw new ProblemFound({ kind: 'wrong-order', index: this.#next, belongsAt: firstIndex });
     }
-    const { entries, fault } = readBundle(chunk.bundle);
-    for (const [i, entry] of entries.entries()) {
+    for (let i = 0; i < facts.count; i += 1) {
       if (i >= count || this.#next >= size) {
-        const reason = i >= count ? `${entries.length} entries where there should be ${count}` : `the log has ${size}`;
+        const reason = i >= count ? `${facts.count} entries where there should be ${count}` : `the log has ${size}`;
         throw new ProblemFound({ kind: 'surplus-entries', index: this.#next, reason });
       }
-      if (this.#next % tileWidth === 0) await this.#beginWindow();
+      if (this.#next % tileWidth === 0) await this.#beginWindow(computedTile(facts, i, this.#next / tileWidth));
       const beside = chunk.leafHashes?.subarray(i * hashBytes, (i + 1) * hashBytes);
-      const holds = this.#window.add(entry, beside?.length === hashBytes ? beside : undefined);
-      if (!holds) throw this.#nameBadEntry(entries.length, count);
-      this.#check.check(entry, this.#next);
+      const holds = this.#window.add(facts.leaves, i, beside?.length === hashBytes ? beside : undefined);
+      if (!holds) throw this.#nameBadEntry(facts.count, count);
+      if (i >= facts.looked)
+        throw new ProblemFound({ kind: 'unparseable-entry', index: this.#next, reason: facts.unparseable! });
+      this.#check.checkHead(headAt(facts, i), i * idWords, this.#next);
       this.#next += 1;
       if (this.#next % tileWidth === 0 || this.#next === size) this.#endWindow();
     }
-    if (fault) throw new ProblemFound({ kind: 'malformed-bundle', index: this.#next, reason: fault.reason });
-    if (entries.length < count) {
-      const reason = `${entries.length} entries where there should be ${count}`;
+    const { malformed } = facts;
+    if (malformed !== undefined) {
+      throw new ProblemFound({ kind: 'malformed-bundle', index: this.#next, reason: malformed });
+    }
+    if (facts.count < count) {
+      const reason = `${facts.count} entries where there should be ${count}`;
       throw new ProblemFound({ kind: 'missing-entries', index: this.#next, reason });
     }
   }
 
-  async #beginWindow(): Promise<void> {
+  async #beginWindow(computed: ComputedTile | undefined): Promise<void> {
     const index = this.#next / tileWidth;
-    const tile = this.#tilesHold ? await this.#tiles?.leafTile(index) : await this.#tiles?.unchecked(index);
+    const tile = this.#tilesHold ? await this.#tiles?.leafTile(index, computed) : await this.#tiles?.unchecked(index);
     this.#tile = tile;
+    this.#root = computed?.root;
     this.#window.begin(this.#next, tile, this.#tilesHold && tile?.parentSays === undefined);
   }
 
@@ -194,7 +225,7 @@ class Verification {
       this.#firstDifference = firstDifference;
       this.#pathOfDifference = this.#tile?.path;
     }
-    this.#fold.appendTile(computed);
+    this.#fold.appendTile(computed, this.#root);
   }
 
   /** The entry read last is not the one that the tree has at this index. */
@@ -237,3 +268,14 @@ class Verification {
     );
   }
 }
+
+/** The tile that begins with the entry at `place` of a chunk, where the chunk holds all of it. */
+const computedTile = (facts: EntryFacts, place: number, index: number): ComputedTile | undefined => {
+  const at = (index - facts.firstTile) * hashBytes;
+  if (at < 0 || at >= facts.roots.length) return undefined;
+  const from = place * hashBytes;
+  return {
+    leaves: facts.leaves.subarray(from, from + tileWidth * hashBytes),
+    root: facts.roots.subarray(at, at + hashBytes),
+  };
+};

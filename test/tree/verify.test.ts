@@ -6,6 +6,7 @@ import { encodeBundle } from '../../domain/tree/bundle.ts';
 import { signCheckpoint } from '../../domain/tree/checkpoint.ts';
 import { leafHashes } from '../../domain/tree/hash.ts';
 import { describeProblem, type Problem, type VerificationReport } from '../../domain/verify/report.ts';
+import type { BlockStore } from '../../domain/verify/spilledIds.ts';
 import { verifyLog, type EntryChunk, type LogSources, type VerifyOptions } from '../../domain/verify/verifyLog.ts';
 import { changeFile, folderSources, writeLogFolder } from './logFolder.ts';
 import { referenceRoot } from './reference.ts';
@@ -31,6 +32,12 @@ function memorySources(entries: readonly Buffer[], chunkSize: number, withHashes
   return { checkpoint: signCheckpoint({ origin, size: entries.length, root }, [signer]), entries: chunks };
 }
 
+/** As a file of blocks is. */
+const blocksInMemory = (): BlockStore & { readonly blocks: Uint8Array[] } => {
+  const blocks: Uint8Array[] = [];
+  return { blocks, seed: 7, write: (block) => blocks.push(block.slice()) - 1, read: (position) => blocks[position]! };
+};
+
 const problemOf = (report: VerificationReport) => (report.outcome === 'refuted' ? report.problem : undefined);
 
 /** How a description of this problem must begin. */
@@ -46,6 +53,8 @@ const mixed = (checkpointOf: LogSources, entriesOf: LogSources): LogSources => (
 });
 
 describe('a log in a folder', () => {
+  const inThreadsToo = new Set(tamperings.map(({ found }) => found.kind));
+
   let parent = '';
   let intact = '';
   beforeAll(() => {
@@ -75,6 +84,11 @@ describe('a log in a folder', () => {
     expect(problemOf(report)).toMatchObject(found);
     const problem = problemOf(report)!;
     expect(describeProblem(problem)).toMatch(placeOf(found));
+    // A store for ids is another means to the same end, and so are threads, which take long to start.
+    const threads = () => (inThreadsToo.has(found.kind) ? 1 : 0);
+    inThreadsToo.delete(found.kind);
+    const other = await verifyLog(folderSources(folder), { ...options, threads, idStore: blocksInMemory() });
+    expect({ ...other, warnings: [] }).toEqual({ ...report, warnings: [] });
     rmSync(folder, { recursive: true });
   });
 
@@ -373,5 +387,76 @@ describe('the report', () => {
     const checkpoint = writeLogFolder(folder, sampleEntries(3), signer);
     expect(readFileSync(join(folder, 'checkpoint')).equals(checkpoint)).toBe(true);
     rmSync(folder, { recursive: true });
+  });
+});
+
+describe('a log that is looked at in threads', () => {
+  const inThreads: VerifyOptions = { ...options, threads: () => 2 };
+
+  it('verifies as it does in one, whatever the chunks', async () => {
+    const entries = sampleEntries(5000);
+    for (const chunkSize of [1, 256, 2048]) {
+      const sources = memorySources(entries, chunkSize, true);
+      const report = await verifyLog(sources, inThreads);
+      expect(report).toMatchObject({ outcome: 'verified', size: 5000 });
+      expect(report).toEqual(await verifyLog(sources, options));
+    }
+  });
+
+  it('is refuted at the first bad entry, although others were looked at before', async () => {
+    const bad = (index: number) => bytesOf({ ...sampleEntry(index), purpose: 1 as never });
+    const entries = sampleEntries(5000).with(1500, bad(1500)).with(4000, bad(4000)).with(4999, bad(4999));
+    const report = await verifyLog(memorySources(entries, 256), inThreads);
+    expect(problemOf(report)).toMatchObject({ kind: 'unparseable-entry', index: 1500 });
+    expect(report).toMatchObject({ entriesChecked: 1500 });
+    const foreign = entries.with(
+      1500,
+      bytesOf({ ...sampleEntry(1500), instance: 'other' as never, purpose: 1 as never }),
+    );
+    expect(problemOf(await verifyLog(memorySources(foreign, 256), inThreads))).toMatchObject({
+      kind: 'foreign-entry',
+      index: 1500,
+    });
+  });
+
+  it('is refuted by what was read before the source failed; else the failure comes out', async () => {
+    const failing = (entries: readonly Buffer[]): LogSources => {
+      const sources = memorySources(entries, 256);
+      return {
+        ...sources,
+        entries: async function* (checkpoint) {
+          let given = 0;
+          for await (const chunk of sources.entries(checkpoint)) {
+            if ((given += 1) > 6) throw new Error('the source is away');
+            yield chunk;
+          }
+        },
+      };
+    };
+    const entries = sampleEntries(5000);
+    await expect(verifyLog(failing(entries), inThreads)).rejects.toThrow('the source is away');
+    const broken = entries.with(1200, Buffer.from('{}'));
+    expect(problemOf(await verifyLog(failing(broken), inThreads))).toMatchObject({
+      kind: 'unparseable-entry',
+      index: 1200,
+    });
+  });
+});
+
+describe('a log whose ids are kept in a store', () => {
+  const repeated = (first: number, again: number) =>
+    sampleEntries(5000).with(again, bytesOf({ ...sampleEntry(again), id: eventIdOf(first) }));
+
+  it('is refuted by the first repeated id, and by that before whatever comes after it', async () => {
+    const entries = repeated(3, 1700).with(4000, bytesOf({ ...sampleEntry(4000), id: eventIdOf(5) }));
+    const found = { kind: 'duplicate-id', index: 1700, firstSeenAt: 3, id: eventIdOf(3) };
+    for (const log of [entries, entries.with(1900, Buffer.from('{}'))]) {
+      const report = await verifyLog(memorySources(log, 256), { ...options, idStore: blocksInMemory() });
+      expect(problemOf(report)).toEqual(found);
+      expect(report).toMatchObject({ outcome: 'refuted', entriesChecked: 1700 });
+    }
+    const before = entries.with(1600, Buffer.from('{}'));
+    const report = await verifyLog(memorySources(before, 256), { ...options, idStore: blocksInMemory() });
+    expect(problemOf(report)).toMatchObject({ kind: 'unparseable-entry', index: 1600 });
   });
 });
