@@ -47,9 +47,9 @@ export const sectionMember = {
 };
 
 /** A member is closed at the first line that passes this, so it is at most one line larger. */
-export const memberBytesMax = 4 * 1024 * 1024;
+export const memberBytesMax = 2 * 1024 * 1024;
 /** So that a reader who holds one part of a section in memory needs little of it. */
-export const entriesPerMemberMax = 2000;
+export const entriesPerMemberMax = 1000;
 
 export interface ProofLine {
   readonly index: number;

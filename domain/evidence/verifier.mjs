@@ -16,7 +16,7 @@ const PACK_FORMAT = 'trailkeeper-evidence';
 const PACK_VERSION = 1;
 const MANIFEST_HEADER = 'trailkeeper-evidence-manifest/v1';
 const ENTRY_VERSION = 1;
-/** Members are 4 MiB and a line at most; what is much larger is not ours, and is not held in memory. */
+/** Members are 2 MiB and a line at most; what is much larger is not ours, and is not held in memory. */
 const MEMBER_BYTES_MAX = 128 * 1024 * 1024;
 const PROBLEMS_MAX = 100;
 const EXIT = { holds: 0, refuted: 1, usage: 2, unauthenticated: 3 };

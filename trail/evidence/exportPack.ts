@@ -13,7 +13,7 @@ import {
   type PackDescription,
   type PackSummary,
 } from '../../domain/evidence/format.ts';
-import { subtreesFromTiles } from '../../domain/evidence/proofBuilder.ts';
+import { ProofBuilder, type ReadHashes } from '../../domain/evidence/proofBuilder.ts';
 import { readmeText } from '../../domain/evidence/readme.ts';
 import type { EvidenceScope } from '../../domain/evidence/scope.ts';
 import { encodeVkey, type NoteSigner } from '../../domain/tree/note.ts';
@@ -81,15 +81,16 @@ export async function* exportPack(
   yield* archive.member(member.checkpoint, checkpoint.note);
 
   const { size, root } = checkpoint;
-  const subtrees = subtreesFromTiles(size, (level, index, width) => reader.tiles.hashes(level, index, width));
+  const readHashes: ReadHashes = (level, index, width) => reader.tiles.hashes(level, index, width);
+  const proofs = new ProofBuilder({ size, root, readHashes });
   const { cosigned } = request;
   if (cosigned) {
-    const hashes = await consistencyProof(cosigned.size, size, subtrees);
+    const hashes = await consistencyProof(cosigned.size, size, proofs.subtrees);
     yield* archive.member(member.cosigned, cosigned.note);
     const proof = { from: cosigned.size, to: size, hashes: hashes.map((one) => one.toString('base64')) };
     yield* archive.member(member.cosignedConsistency, prettyJson(proof));
   }
-  const sources = { reader, archive, maySee, tree: { size, root, subtrees } };
+  const sources = { reader, archive, maySee, proofs };
   const entries = new SectionWriter('scope', sources);
   const citations = new Citations();
   for await (const event of scopeEvents(reader, scope, size)) {

@@ -11,23 +11,17 @@ import {
   type ProofLine,
   type Section,
 } from '../../domain/evidence/format.ts';
+import type { ProofBuilder } from '../../domain/evidence/proofBuilder.ts';
 import { leafHash } from '../../domain/tree/hash.ts';
-import { inclusionProof, verifyInclusion, type SubtreeReader } from '../../domain/tree/proof.ts';
 import { TrailError } from '../errors.ts';
 import type { IndexedEvent, MaySee, TrailReader } from '../reader.ts';
 import type { PackArchive } from './archive.ts';
 import { payloadLines } from './payloads.ts';
 
-/** The tree that all proofs of a pack lead to. */
-export interface PackTree {
-  readonly size: number;
-  readonly root: Buffer;
-  readonly subtrees: SubtreeReader;
-}
-
 export interface SectionSources {
   readonly reader: TrailReader;
-  readonly tree: PackTree;
+  /** In the tree that all proofs of a pack lead to. */
+  readonly proofs: ProofBuilder;
   readonly maySee: MaySee;
   readonly archive: PackArchive;
 }
@@ -58,7 +52,7 @@ export class SectionWriter {
     if (bytes.includes(newline))
       throw new TrailError('LOG_INCONSISTENT', `the entry ${event.index} has a line break, which none of ours has`);
     this.#events.push(bytes === event.bytes ? event : { ...event, bytes, entry: JSON.parse(bytes.toString()) });
-    this.#proofs.push(json({ index: event.index, hashes: hashes.map((one) => one.toString('base64')) }));
+    this.#proofs.push(json({ index: event.index, hashes }));
     this.#bytes += bytes.length;
     this.entries += 1;
     this.firstIndex ??= event.index;
@@ -105,14 +99,13 @@ export class SectionWriter {
   }
 
   /** The index is a projection: where its bytes are not those of the tree, the record's count. */
-  async #prove({ index, bytes }: IndexedEvent): Promise<{ bytes: Buffer; hashes: Buffer[] }> {
-    const { tree, reader } = this.#sources;
-    const { size, root } = tree;
-    const hashes = await inclusionProof(index, size, tree.subtrees);
-    const holds = (entry: Buffer) => verifyInclusion({ leafHash: leafHash(entry), index, size, root, proof: hashes });
-    if (holds(bytes)) return { bytes, hashes };
+  async #prove({ index, bytes }: IndexedEvent): Promise<{ bytes: Buffer; hashes: readonly string[] }> {
+    const { proofs, reader } = this.#sources;
+    const proven = await proofs.prove(index);
+    const holds = (entry: Buffer) => proven !== undefined && leafHash(entry).equals(proven.leafHash);
+    if (holds(bytes)) return { bytes, hashes: proven!.hashes };
     const [recorded] = await reader.tiles.entries(index, 1);
-    if (recorded && holds(recorded)) return { bytes: recorded, hashes };
+    if (recorded && holds(recorded)) return { bytes: recorded, hashes: proven!.hashes };
     throw new TrailError('LOG_INCONSISTENT', `the entry ${index} is not what was logged, so no pack can hold it`);
   }
 }
