@@ -2,6 +2,7 @@
 import type { CliCommand } from '../command.ts';
 import { action, decide, perform, settle } from './actions.ts';
 import { publish, resume, suspend } from './control.ts';
+import { checkProof } from './checkProof.ts';
 import { diagnose } from './diagnose.ts';
 import { download } from './download.ts';
 import { events } from './events.ts';
@@ -26,6 +27,7 @@ export const commands: readonly CliCommand[] = [
   download,
   checkpoint,
   prove,
+  checkProof,
   disclose,
   evidence,
   tools,

@@ -1,6 +1,8 @@
 /** Smaller looks at the record. */
+import { writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import type { CliCommand, Flags } from '../command.ts';
-import { exitCodes } from '../exit.ts';
+import { CliError, exitCodes } from '../exit.ts';
 import { printJson } from '../print.ts';
 
 const gapsDocument = `query Gaps($emitter: String, $after: String) {
@@ -145,6 +147,7 @@ interface ProveFlags extends Flags {
   readonly size?: string;
   readonly from?: string;
   readonly to?: string;
+  readonly out?: string;
 }
 
 const number = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text));
@@ -152,7 +155,10 @@ const number = (text: string | undefined): number | undefined => (text === undef
 export const prove: CliCommand<ProveFlags> = {
   usage: 'prove',
   summary: 'print a proof of inclusion (c2sp.org/tlog-proof) or of consistency',
-  help: `  npx trailkeeper prove --event <id> --as acme/auditor > entry.tlog-proof
+  help: `The proof holds the checkpoint with the cosignatures of its witnesses. --out writes it to <name>.tlog-proof and the entry,
+byte by byte as it is hashed, to <name>.json: "check-proof" and other tools check the two without a network.
+
+  npx trailkeeper prove --event <id> --out entry --as acme/auditor
   npx trailkeeper prove --from 100 --json --as acme/auditor`,
   documents: [inclusionDocument, consistencyDocument],
   options: (command) =>
@@ -161,7 +167,8 @@ export const prove: CliCommand<ProveFlags> = {
       .option('--index <n>', 'that the entry at this place is in the log')
       .option('--size <n>', 'in the log of so many entries; by default the latest')
       .option('--from <n>', 'that the log of so many entries is a beginning of')
-      .option('--to <n>', 'the log of so many; by default the latest'),
+      .option('--to <n>', 'the log of so many; by default the latest')
+      .option('--out <name>', 'write proof and entry to files of this name'),
   async run(_args, flags, context) {
     const client = context.client();
     if (flags.from !== undefined) {
@@ -173,11 +180,17 @@ export const prove: CliCommand<ProveFlags> = {
       return exitCodes.ok;
     }
     const variables = { index: number(flags.index), event: flags.event, size: number(flags.size) };
-    const { inclusionProof } = await client.ask<{ inclusionProof: { tlogProof: string | null } }>(
-      inclusionDocument,
-      variables,
-    );
-    if (flags.json || inclusionProof.tlogProof === null) printJson(context, inclusionProof);
+    const { inclusionProof } = await client.ask<{
+      inclusionProof: { readonly tlogProof: string | null; readonly entry: string };
+    }>(inclusionDocument, variables);
+    const { tlogProof, entry } = inclusionProof;
+    if (flags.out !== undefined) {
+      if (tlogProof === null) throw new CliError(exitCodes.refused, 'there is no checkpoint of this size');
+      const name = resolve(context.cwd, flags.out);
+      writeFileSync(`${name}.tlog-proof`, tlogProof);
+      writeFileSync(`${name}.json`, Buffer.from(entry, 'base64'));
+      context.note(`written: ${name}.tlog-proof and ${name}.json`);
+    } else if (flags.json || inclusionProof.tlogProof === null) printJson(context, inclusionProof);
     else context.out(inclusionProof.tlogProof.trimEnd());
     return exitCodes.ok;
   },

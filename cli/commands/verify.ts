@@ -6,6 +6,7 @@ import type { CliCommand, CommandContext, Flags } from '../command.ts';
 import { knownKey, readText } from '../connection.ts';
 import { CliError, exitCodes } from '../exit.ts';
 import { folderFiles, httpFiles, type LogFiles } from '../log/source.ts';
+import { missingQuorum, quorumOf } from '../log/quorum.ts';
 import { keyOf, verifyFiles } from '../log/verifyFiles.ts';
 import { printJson } from '../print.ts';
 import { logUrl, logUrlDocument } from './logUrl.ts';
@@ -16,6 +17,8 @@ interface VerifyFlags extends Flags {
   readonly key?: string;
   readonly keyFile?: string;
   readonly oldCheckpoint?: string[];
+  readonly witness?: string[];
+  readonly quorum?: string;
   readonly schema: boolean;
   readonly server?: boolean;
 }
@@ -29,7 +32,7 @@ export const verify: CliCommand<VerifyFlags> = {
   summary: 'check that a log is unaltered, online or in a folder that was downloaded',
   help: `The key must be known beforehand: --key or --key-file, or the one that the credentials file holds for --as.
 The log says nothing about itself that is believed without it. --old-checkpoint names checkpoints that were kept from
-earlier: only these show a log that was rolled back or replaced. --server asks the API to check its own log instead.
+earlier: only these show a log that was rolled back or replaced. --witness demands that witnesses cosigned the checkpoint. --server asks the API to check its own log instead.
 Exit code 0 where the log holds, 1 where it does not; the first bad index is named, and what is wrong with it.
 
   npx trailkeeper verify --as acme/auditor
@@ -42,6 +45,8 @@ Exit code 0 where the log holds, 1 where it does not; the first bad index is nam
       .option('--key <vkey>', 'verifier key of the log: name+id+base64')
       .option('--key-file <file>', 'file that holds it')
       .option('--old-checkpoint <file>', 'signed checkpoint kept from earlier; may be repeated', collect)
+      .option('--witness <vkey>', 'verifier key of a witness that must have cosigned; may be repeated', collect)
+      .option('--quorum <k>', 'so many of these witnesses; by default all')
       .option('--no-schema', 'check only that entries are the ones logged, not their schema: faster')
       .option('--server', "let the API check; no substitute for one's own check");
   },
@@ -50,16 +55,36 @@ Exit code 0 where the log holds, 1 where it does not; the first bad index is nam
     const vkey = flags.key ?? (flags.keyFile && readText(flags.keyFile)) ?? knownKey(flags, context.env, context.cwd);
     if (vkey === undefined)
       throw new CliError(exitCodes.usage, 'say by which key the log is to be checked: --key or --key-file');
-    const report = await verifyFiles(await filesOf(flags, context), {
+    const quorum = quorumOf(flags.witness ?? [], flags.quorum);
+    const files = keepingCheckpoint(await filesOf(flags, context));
+    const report = await verifyFiles(files, {
       key: keyOf(vkey),
       olderCheckpoints: (flags.oldCheckpoint ?? []).map((path) => read(path, context)),
       schema: flags.schema,
       progress: (entries) => context.note(`${entries} entries read`),
     });
-    if (flags.json) printJson(context, report);
+    const missing = quorum && files.checkpoint && missingQuorum(files.checkpoint, quorum);
+    if (flags.json) printJson(context, quorum ? { ...report, witnessed: missing === undefined } : report);
     else print(report, context);
-    return report.outcome === 'verified' ? exitCodes.ok : exitCodes.negative;
+    if (missing !== undefined && !flags.json) context.out(`refuted: ${missing}`);
+    return report.outcome === 'verified' && missing === undefined ? exitCodes.ok : exitCodes.negative;
   },
+};
+
+/** The same files, and the checkpoint that was read: a log that is read while it grows has another one by now. */
+const keepingCheckpoint = (files: LogFiles): LogFiles & { readonly checkpoint: Uint8Array | undefined } => {
+  let checkpoint: Uint8Array | undefined;
+  return {
+    place: files.place,
+    get checkpoint() {
+      return checkpoint;
+    },
+    async read(path) {
+      const bytes = await files.read(path);
+      if (path === 'checkpoint') checkpoint = bytes;
+      return bytes;
+    },
+  };
 };
 
 const collect = (value: string, before: string[] = []): string[] => [...before, value];

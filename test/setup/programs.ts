@@ -94,10 +94,10 @@ export const goProgram = async (moduleAtVersion: string, name: string): Promise<
 };
 
 /** A Go program of this repository, built each time: `go build` knows what is up to date. */
-export const goBuild = async (folder: string, name: string, into: string): Promise<Program> => {
+export const goBuild = async (folder: string, name: string, into: string, from = `./${name}`): Promise<Program> => {
   const path = join(into, name);
   try {
-    await run('go', ['build', '-o', path, `./${name}`], { cwd: folder, timeout: installWithinMs });
+    await run('go', ['build', '-o', path, from], { cwd: folder, timeout: installWithinMs });
     return { state: 'there', path };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT')

@@ -8,6 +8,8 @@ import { openCheckpoint, signCheckpoint } from '../../domain/tree/checkpoint.ts'
 import { consistencyProof, verifyConsistency } from '../../domain/tree/proof.ts';
 import { controlDatabase, instanceDatabase } from '../../trail/database.ts';
 import { mongoAnchor } from '../../trail/anchor.ts';
+import { Secrets } from '../../trail/keys/secrets.ts';
+import { SigningKeys } from '../../trail/keys/signing.ts';
 import { event } from '../trail/events.ts';
 import { isThere } from '../setup/programs.ts';
 import { litewitness, startWitness, type Witness } from './litewitness.ts';
@@ -168,7 +170,10 @@ describe.skipIf(!isThere(litewitness))('a log that was rolled back', () => {
     // The thief's history: the same key, the same size and more, other entries.
     const thief = await openWitnessedLog();
     await thief.grow(31);
-    const signer = await log.trail.signing.signer(1);
+    const { appender } = log.database.clients;
+    const { keyring } = new Secrets(log.instance, log.keys, appender);
+    const keys = await SigningKeys.open({ instance: log.instance, origin: log.origin, keyring }, appender);
+    const signer = await keys.signer(keys.first.version);
     const forged = await thief.trail.reader.openedCheckpoint();
     const note = signCheckpoint({ origin: log.origin, size: forged!.size, root: forged!.root }, [signer]);
     const opened = openCheckpoint(note, [logKeyOf(log)], log.origin);

@@ -26,7 +26,7 @@ func (p *problem) Error() string {
 }
 
 // verifyLog checks the whole log. The older checkpoint may be nil.
-func verifyLog(log source, vkey string, oldSigned []byte) (head, error) {
+func verifyLog(log source, keys logKeys, witnesses quorum, oldSigned []byte) (head, error) {
 	signed, err := log.read("checkpoint", noteBytesMax)
 	if _, served := log.(*website); served && errors.Is(err, errMissing) {
 		// A server says of another instance's log what it says of one that does not exist.
@@ -35,13 +35,13 @@ func verifyLog(log source, vkey string, oldSigned []byte) (head, error) {
 	if err != nil {
 		return head{}, fmt.Errorf("checkpoint: %w", err)
 	}
-	now, err := openCheckpoint(signed, vkey)
+	now, err := openCheckpoint(signed, keys, witnesses)
 	if err != nil {
 		return head{}, fmt.Errorf("checkpoint: %w", err)
 	}
 	old := head{Tree: tlog.Tree{N: -1}}
 	if oldSigned != nil {
-		if old, err = openCheckpoint(oldSigned, vkey); err != nil {
+		if old, err = openCheckpoint(oldSigned, keys, quorum{}); err != nil {
 			return head{}, fmt.Errorf("older checkpoint: %w", err)
 		}
 		if old.N > now.N {
