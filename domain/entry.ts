@@ -1,7 +1,8 @@
 /** Builds the bytes of an entry. They are made once, hashed as they are and never serialised again. */
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { entryVersion, eventLimits, type Entry } from '../schema/event.ts';
 import { controlActions, type Action, type EntryFlag } from '../schema/taxonomy.ts';
+import { jsonText, quoted } from './json.ts';
 
 const controlActionSet: ReadonlySet<Action> = new Set<Action>(controlActions);
 
@@ -12,61 +13,63 @@ export const isControlEntry = (entry: Pick<Entry, 'action' | 'provenance'>): boo
 /** Entry without what the log alone gives: format version. */
 export type EntryDraft = Omit<Entry, 'v'>;
 
+const text = (key: string, value: string | undefined): string =>
+  value === undefined ? '' : `,"${key}":${quoted(value)}`;
+const json = (key: string, value: unknown): string => (value === undefined ? '' : `,"${key}":${jsonText(value)}`);
+
+const actorText = ({ principal, kind, runtime }: Entry['actor']): string =>
+  `{"principal":${quoted(principal)},"kind":"${kind}"${text('runtime', runtime)}}`;
+
+const partText = ({ name, subject, chunk, sizeBytes, commitment: committed }: Entry['parts'][number]): string =>
+  `{"name":${quoted(name)}${text('subject', subject)}${json('chunk', chunk)},"sizeBytes":${sizeBytes},"commitment":"${committed}"}`;
+
 /**
- * The bytes of an entry. The order of keys is the same in all of them, so that entries look alike; readers must not rely
- * on it. One literal: taking the keys one by one from a list took twice the time.
+ * The text of an entry, whose UTF-8 bytes stand in the log. The order of keys is that of the event model in all of them, so that entries look alike; readers
+ * must not rely on it. One template: `JSON.stringify` of the same takes three times as long. A test fails when the event
+ * model gains a field that is not written here.
  */
-export const entryBytes = (draft: EntryDraft): Buffer => {
-  const s: Partial<Record<keyof Entry, unknown>> = draft;
-  const ordered = {
-    v: entryVersion,
-    id: s.id,
-    instance: s.instance,
-    correlationId: s.correlationId,
-    spanId: s.spanId,
-    parentSpanId: s.parentSpanId,
-    causedBy: s.causedBy,
-    runId: s.runId,
-    sessionId: s.sessionId,
-    emitter: s.emitter,
-    eventTime: s.eventTime,
-    eventTimeOriginal: s.eventTimeOriginal,
-    receivedTime: s.receivedTime,
-    provenance: s.provenance,
-    flags: s.flags,
-    actor: s.actor,
-    onBehalfOf: s.onBehalfOf,
-    delegation: s.delegation,
-    action: s.action,
-    phase: s.phase,
-    outcome: s.outcome,
-    attempt: s.attempt,
-    system: s.system,
-    endpoint: s.endpoint,
-    resource: s.resource,
-    channel: s.channel,
-    fields: s.fields,
-    count: s.count,
-    batch: s.batch,
-    error: s.error,
-    retentionClass: s.retentionClass,
-    purpose: s.purpose,
-    authorization: s.authorization,
-    basis: s.basis,
-    credential: s.credential,
-    runbook: s.runbook,
-    versions: s.versions,
-    control: s.control,
-    parametersDigest: s.parametersDigest,
-    subjects: s.subjects,
-    parts: s.parts,
-    // Fails to compile when the event model gains a field that is not written.
-  } satisfies Record<keyof Entry, unknown>;
-  return Buffer.from(JSON.stringify(ordered), 'utf8');
-};
+export const entryText = (s: EntryDraft): string =>
+  `{"v":${entryVersion},"id":"${s.id}","instance":"${s.instance}","correlationId":"${s.correlationId}","spanId":"${s.spanId}"` +
+  text('parentSpanId', s.parentSpanId) +
+  text('causedBy', s.causedBy) +
+  text('runId', s.runId) +
+  text('sessionId', s.sessionId) +
+  `,"emitter":{"id":${quoted(s.emitter.id)},"sequence":${s.emitter.sequence}},"eventTime":"${s.eventTime}"` +
+  text('eventTimeOriginal', s.eventTimeOriginal) +
+  `,"receivedTime":"${s.receivedTime}","provenance":"${s.provenance}"` +
+  json('flags', s.flags) +
+  `,"actor":${actorText(s.actor)}` +
+  text('onBehalfOf', s.onBehalfOf) +
+  text('delegation', s.delegation) +
+  `,"action":"${s.action}","phase":"${s.phase}"` +
+  text('outcome', s.outcome) +
+  json('attempt', s.attempt) +
+  `,"system":"${s.system}"` +
+  text('endpoint', s.endpoint) +
+  json('resource', s.resource) +
+  json('channel', s.channel) +
+  json('fields', s.fields) +
+  json('count', s.count) +
+  json('batch', s.batch) +
+  json('error', s.error) +
+  `,"retentionClass":"${s.retentionClass}"` +
+  text('purpose', s.purpose) +
+  json('authorization', s.authorization) +
+  json('basis', s.basis) +
+  json('credential', s.credential) +
+  text('runbook', s.runbook) +
+  json('versions', s.versions) +
+  json('control', s.control) +
+  text('parametersDigest', s.parametersDigest) +
+  json('subjects', s.subjects) +
+  `,"parts":[${s.parts.map(partText).join(',')}]}`;
+
+/** UTC with milliseconds as `toISOString` writes it, on a day that every month has. */
+const plainUtc = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/;
 
 /** Event time in UTC with milliseconds, and the original where it was written otherwise. */
 export const normaliseTime = (sent: string): { eventTime: string; eventTimeOriginal?: string } => {
+  if (plainUtc.test(sent)) return { eventTime: sent };
   const eventTime = new Date(sent).toISOString();
   return eventTime === sent ? { eventTime } : { eventTime, eventTimeOriginal: sent };
 };
@@ -79,8 +82,16 @@ export const skewFlags = (eventTime: string, receivedMs: number): EntryFlag[] =>
 };
 
 /** The commitment of a part: SHA-256(salt || plaintext) in hex. */
-export const commitment = (salt: Uint8Array, plaintext: Uint8Array): string =>
-  createHash('sha256').update(salt).update(plaintext).digest('hex');
+export const commitment = (salt: Uint8Array, plaintext: Uint8Array): string => {
+  const length = salt.length + plaintext.length;
+  if (length > committed.length) return createHash('sha256').update(salt).update(plaintext).digest('hex');
+  committed.set(salt);
+  committed.set(plaintext, salt.length);
+  return hash('sha256', committed.subarray(0, length), 'hex');
+};
+
+// Scratch space is safe to share: what uses it runs to its end without giving up the thread.
+const committed = Buffer.alloc(16_384);
 
 /**
  * What an entry says apart from what the server adds (received time, flags, class, salted commitments). Two entries of

@@ -31,6 +31,7 @@ export interface BoxDocument {
 /** One part on its way into a box. */
 export interface SealedPart {
   readonly event: EventId;
+  readonly subject: SubjectId | undefined;
   /** Position in the entry's `parts`. */
   readonly position: number;
   readonly salt: Uint8Array;
@@ -112,8 +113,11 @@ export const sealDocument = (instance: InstanceId, of: string, boxes: readonly U
   return { _id: new Binary(boxDocumentId(document)), v: boxFormat, ...document, boxes: new Binary(sealed) };
 };
 
+// Scratch space is safe to share: what uses it runs to its end without giving up the thread.
+const scratch = Buffer.alloc(512 * 1024);
+
 const frame = (parts: readonly SealedPart[], sizeBytes: number): { plaintext: Buffer; events: Buffer } => {
-  const plaintext = Buffer.allocUnsafe(sizeBytes);
+  const plaintext = sizeBytes <= scratch.length ? scratch.subarray(0, sizeBytes) : Buffer.allocUnsafe(sizeBytes);
   const events = Buffer.allocUnsafe(parts.length * idBytes);
   let last: EventId | undefined;
   let count = 0;

@@ -3,37 +3,29 @@
  * consecutive entries, so that the segment can say by positions where the parts of an entry are. It is closed at 256 KiB:
  * reading one event's parts then costs one such document, and many subjects still share one insert.
  */
-import type { BoxDocument, SealedPart } from './boxes.ts';
-import { framedBytes } from './boxes.ts';
-import { classMonthOf, dataKeyId, type DataKeyName } from './keys/derive.ts';
+import type { SubjectId } from '../schema/ids.ts';
+import { framedBytes, type BoxDocument, type SealedPart } from './boxes.ts';
+import type { ClassMonth } from './keys/derive.ts';
 import type { SealedEvent } from './seal.ts';
 
 export const documentBytesTarget = 256 * 1024;
 
-/** The parts under one data key. */
-export interface PackedBox {
-  readonly name: DataKeyName;
-  /** `dataKeyId(name)` */
-  readonly key: string;
-  readonly parts: SealedPart[];
-}
-
 export interface PackedDocument {
-  /** `<class>/<yyyy-mm>` */
-  readonly of: string;
+  readonly of: ClassMonth;
   /** Positions in the batch of the first and the last entry that have a part inside. */
   readonly from: number;
   to: number;
-  readonly boxes: Map<string, PackedBox>;
+  /** Parts by the subject that they are about: those under one data key. */
+  readonly boxes: Map<SubjectId | undefined, SealedPart[]>;
   sizeBytes: number;
 }
 
-export const packParts = (events: readonly Pick<SealedEvent, 'parts'>[]): PackedDocument[] => {
+export const packParts = (events: readonly Pick<SealedEvent, 'of' | 'parts'>[]): PackedDocument[] => {
   const packed: PackedDocument[] = [];
-  const open = new Map<string, PackedDocument>();
-  for (const [position, { parts }] of events.entries()) {
-    for (const { key: name, part } of parts) {
-      const of = classMonthOf(name);
+  const open = new Map<ClassMonth, PackedDocument>();
+  for (let position = 0; position < events.length; position += 1) {
+    const { of, parts } = events[position]!;
+    for (const part of parts) {
       const size = framedBytes(part);
       let document = open.get(of);
       if (!document || (document.sizeBytes > 0 && document.sizeBytes + size > documentBytesTarget)) {
@@ -43,10 +35,9 @@ export const packParts = (events: readonly Pick<SealedEvent, 'parts'>[]): Packed
       }
       document.to = position;
       document.sizeBytes += size;
-      const key = dataKeyId(name);
-      const box = document.boxes.get(key);
-      if (box) box.parts.push(part);
-      else document.boxes.set(key, { name, key, parts: [part] });
+      const box = document.boxes.get(part.subject);
+      if (box) box.push(part);
+      else document.boxes.set(part.subject, [part]);
     }
   }
   return packed;

@@ -27,11 +27,18 @@ export interface Precedent {
   readonly segment: number;
 }
 
+/** Entries after which the index is asked again how far it is, though the window alone would do: it grows meanwhile. */
+const entriesPerCover = 2000;
+
 /** What stood in the log before the index `checkedTo`. What was added since has to be looked for in the window. */
 export interface Precedence {
   readonly checkedTo: number;
-  /** Where the index stood before it was read. */
-  readonly cursor: number;
+  /** Where the index stood before it was read; undefined where it was not needed. */
+  readonly cursor: number | undefined;
+  /** Where the window began then. */
+  readonly from: number;
+  /** The greatest id that the index held, '' for none; undefined where it was not asked. */
+  readonly newest: EventId | '' | undefined;
   readonly precedents: ReadonlyMap<EventId, Precedent>;
   /** The highest sequence number of each emitter; none where it has no entry. */
   readonly highs: Map<string, number>;
@@ -70,26 +77,32 @@ export class Precedents {
 
   /** Precedents of these events and highest numbers of their emitters, where there are any. */
   async find(events: readonly RecentEntry[]): Promise<Precedence> {
+    const { recent } = this;
+    if (recent.end - this.#coveredAt < entriesPerCover && events.every((event) => recent.isNew(event)))
+      return {
+        checkedTo: recent.end,
+        cursor: undefined,
+        from: recent.from,
+        newest: undefined,
+        precedents: none,
+        highs: this.#highs(events),
+      };
     const cursor = await this.#coverFromCursor();
-    const checkedTo = this.recent.end;
-    const highs = new Map<string, number>();
-    const raise = (emitter: string, high: number) => {
-      if (high > (highs.get(emitter) ?? 0)) highs.set(emitter, high);
-    };
+    const { from, end: checkedTo } = recent;
     const inWindow: number[] = [];
     const older: EventId[] = [];
-    for (const { id, emitter } of events) {
-      raise(emitter.id, this.recent.high(emitter.id));
-      const index = this.recent.indexOf(id);
+    for (const { id } of events) {
+      const index = recent.indexOf(id);
       if (index === undefined) older.push(id);
       else inWindow.push(index);
     }
-    const emitters = [...new Set(events.map(({ emitter }) => emitter.id))];
-    const [rows, states] = await Promise.all([
+    const highs = this.#highs(events);
+    const [rows, states, newest] = await Promise.all([
       this.#index.find({ id: { $in: older } }).toArray(),
-      this.#emitters.find({ _id: { $in: emitters } }).toArray(),
+      this.#emitters.find({ _id: { $in: [...highs.keys()] } }).toArray(),
+      recent.knowsNewest ? undefined : this.#newestIndexed(),
     ]);
-    for (const { _id, high } of states) raise(_id, high);
+    for (const { _id, high } of states) if (high > highs.get(_id)!) highs.set(_id, high);
     const found = await this.#fromSegments(inWindow);
     for (const row of rows)
       found.set(row.id as EventId, {
@@ -98,12 +111,39 @@ export class Precedents {
         leafHash: Buffer.from(row.leaf.buffer),
         segment: row.segment,
       });
-    return { checkedTo, cursor, precedents: found, highs };
+    return { checkedTo, cursor, from, newest, precedents: found, highs };
   }
 
-  /** Whether the index was there all the time since `find`: it may be dropped, its cursor first, and made again. */
-  async stillHolds({ cursor }: Precedence): Promise<boolean> {
-    return (await this.#cursor()) >= cursor;
+  /**
+   * Whether the index was there all the time since `find`: it may be dropped, its cursor first, and made again. If so, what
+   * it said is remembered; `highs` as `find` gave them. To be called before anything else is found.
+   */
+  async stillHolds(
+    { cursor, from, newest }: Precedence,
+    highs: readonly (readonly [string, number])[],
+  ): Promise<boolean> {
+    if (cursor === undefined) return true;
+    const { generation } = this;
+    if ((await this.#cursor()) < cursor) return false;
+    // What left the window since then is neither in what the index said nor in the window.
+    if (generation === this.generation && this.recent.from <= from) this.recent.learn(newest, highs);
+    return true;
+  }
+
+  /** Highest numbers in the window of these events' emitters. */
+  #highs(events: readonly RecentEntry[]): Map<string, number> {
+    const highs = new Map<string, number>();
+    let last: string | undefined;
+    for (const { emitter } of events) {
+      if (emitter.id !== last) highs.set(emitter.id, this.recent.high(emitter.id));
+      last = emitter.id;
+    }
+    return highs;
+  }
+
+  async #newestIndexed(): Promise<EventId | ''> {
+    const row = await this.#index.findOne({}, { sort: { id: -1 }, projection: { id: 1 } });
+    return row ? (row.id as EventId) : '';
   }
 
   async #cursor(): Promise<number> {
@@ -127,7 +167,7 @@ export class Precedents {
         if (fault) item.fail(fault);
         else if ('refusal' in sealing) item.refuse(sealing.refusal);
         else if (isSame(sealing.sealed, precedent.entry, parts))
-          item.place({ status: 'duplicate', index: precedent.index, leafHash: precedent.leafHash });
+          item.place({ status: 'duplicate', index: precedent.index, leafHash: precedent.leafHash.toString('hex') });
         else item.refuse(idConflict(precedent.entry.id));
       }
     }
@@ -157,6 +197,8 @@ export class Precedents {
     return { first: segment?._id ?? 0, entries: segment ? segmentEntries(segment) : [] };
   }
 
+  /** Where the log ended when the window was last cut back to the index's cursor. */
+  #coveredAt = 0;
   #covering: Promise<unknown> = Promise.resolve();
 
   /** One at a time: batches are prepared side by side, and the window has one beginning. */
@@ -189,9 +231,12 @@ export class Precedents {
       throw new TrailError('LOG_INCONSISTENT', `the segments from ${cursor} to ${from} are not all there`);
     for (const { first, entries } of missing.toReversed()) this.recent.add(first, entries);
     this.recent.dropBefore(cursor);
+    this.#coveredAt = this.recent.end;
     return cursor;
   }
 }
+
+const none: ReadonlyMap<EventId, Precedent> = new Map();
 
 const idAndEmitter = (bytes: Uint8Array): RecentEntry => {
   const { id, emitter } = parseEntry(bytes);
@@ -204,7 +249,7 @@ const isSame = (
   opened: ReadonlyMap<string, { readonly salt: Uint8Array }>,
 ): boolean =>
   entryFingerprint(entry) === entryFingerprint(recorded) &&
-  parts.every(({ part }) => {
+  parts.every((part) => {
     const found = opened.get(partKey(recorded.id, part.position));
     // Content that was erased can't be compared any more; the skeletons agree.
     return !found || commitment(found.salt, part.plaintext) === recorded.parts[part.position]?.commitment;

@@ -6,8 +6,9 @@
 import type { Collection, MongoClient } from 'mongodb';
 import { eventIdTimeMs, type EventId, type InstanceId } from '../schema/ids.ts';
 import type { AppendItem } from './append-item.ts';
-import { boxesOf, sealDocument, type BoxDocument } from './boxes.ts';
+import { boxesOf, sealDocument, type BoxDocument, type UnsealedBox } from './boxes.ts';
 import { insertMissing } from './insert-missing.ts';
+import { classMonthOf, dataKeyId, type DataKeyName } from './keys/derive.ts';
 import type { Secrets } from './keys/secrets.ts';
 import { inChunks, packParts } from './pack.ts';
 import { idConflict, sentDigest, type Precedence, type Precedents } from './precedents.ts';
@@ -20,7 +21,7 @@ const ridingBytesMax = 10 * 1024 * 1024;
 export interface PreparedItem {
   readonly item: AppendItem;
   /** The same event sent again while this one was on its way. */
-  readonly followers: AppendItem[];
+  readonly followers: readonly AppendItem[];
   readonly sealed: SealedEvent;
   /** Whether it fills a gap that was named before. */
   readonly late: boolean;
@@ -44,9 +45,11 @@ export interface PreparedBatch {
 
 interface Candidate {
   readonly item: AppendItem;
-  readonly followers: AppendItem[];
-  readonly late: boolean;
+  followers: readonly AppendItem[];
+  late: boolean;
 }
+
+const nobody: readonly AppendItem[] = [];
 
 export class Preparation {
   readonly #instance: InstanceId;
@@ -78,10 +81,12 @@ export class Preparation {
     const { generation } = this.#precedents;
     const young = items.filter((item) => this.#isYoung(item, receivedMs));
     const precedence = await this.#precedents.find(young.map((item) => item.unsealed.event));
+    // What stands in the log, before the numbers of this batch go on top of it.
+    const highs = [...precedence.highs];
     const unprecedented = await this.#unprecedented(young, precedence, receivedMs);
     const candidates = await this.#sequenceChecked(unprecedented, precedence.highs);
     const [checked, sealings] = await Promise.all([
-      this.#precedents.stillHolds(precedence),
+      this.#precedents.stillHolds(precedence, highs),
       this.#sealer.seal(
         candidates.map(({ item }) => item.unsealed),
         receivedMs,
@@ -90,7 +95,8 @@ export class Preparation {
     const prepared: PreparedItem[] = [];
     const rest: AppendItem[] = [];
     let bytes = 0;
-    for (const [position, { item, followers, late }] of candidates.entries()) {
+    for (let position = 0; position < candidates.length; position += 1) {
+      const { item, followers, late } = candidates[position]!;
       const sealing = sealings[position]!;
       if ('refusal' in sealing) {
         for (const refused of [item, ...followers]) refused.refuse(sealing.refusal);
@@ -125,7 +131,25 @@ export class Preparation {
     items: readonly AppendItem[],
     { precedents }: Precedence,
     receivedMs: number,
-  ): Promise<Omit<Candidate, 'late'>[]> {
+  ): Promise<Candidate[]> {
+    if (precedents.size > 0) await this.#settle(items, precedents, receivedMs);
+    const first = new Map<EventId, Candidate>();
+    for (const item of items) {
+      const { id } = item.unsealed.event;
+      if (precedents.has(id)) continue;
+      const earlier = first.get(id);
+      if (!earlier) {
+        first.set(id, { item, followers: nobody, late: false });
+      } else if (sentDigest(earlier.item) === sentDigest(item)) {
+        earlier.followers = [...earlier.followers, item];
+      } else {
+        item.refuse(idConflict(id));
+      }
+    }
+    return [...first.values()];
+  }
+
+  async #settle(items: readonly AppendItem[], precedents: Precedence['precedents'], receivedMs: number): Promise<void> {
     const repeated = items.filter((item) => precedents.has(item.unsealed.event.id));
     const sealings = await this.#sealer.seal(
       repeated.map((item) => item.unsealed),
@@ -138,43 +162,29 @@ export class Preparation {
         precedent: precedents.get(item.unsealed.event.id)!,
       })),
     );
-    const first = new Map<EventId, Omit<Candidate, 'late'>>();
-    for (const item of items) {
-      const { id } = item.unsealed.event;
-      if (precedents.has(id)) continue;
-      const earlier = first.get(id);
-      if (!earlier) {
-        first.set(id, { item, followers: [] });
-      } else if (sentDigest(earlier.item) === sentDigest(item)) {
-        earlier.followers.push(item);
-      } else {
-        item.refuse(idConflict(id));
-      }
-    }
-    return [...first.values()];
   }
 
   /** Refuses sequence numbers that another event has; notes which ones fill a gap. */
-  async #sequenceChecked(
-    candidates: readonly Omit<Candidate, 'late'>[],
-    highs: Map<string, number>,
-  ): Promise<Candidate[]> {
-    const inBatch = new Set<string>();
+  async #sequenceChecked(candidates: readonly Candidate[], highs: Map<string, number>): Promise<Candidate[]> {
+    const inBatch = new NumbersTaken();
     const checked: Candidate[] = [];
-    for (const { item, followers } of candidates) {
-      const { id, emitter } = item.unsealed.event;
-      const key = `${emitter.sequence}/${emitter.id}`;
+    for (const candidate of candidates) {
+      const { id, emitter } = candidate.item.unsealed.event;
       const high = highs.get(emitter.id) ?? 0;
-      const holder = emitter.sequence <= high ? await this.#precedents.idAt(emitter) : undefined;
-      // Another process may have appended this very event since: that is told before the segment is built.
-      if (inBatch.has(key) || (holder !== undefined && holder !== id)) {
-        const message = `number ${emitter.sequence} of the emitter ${emitter.id} stands in the log with another id`;
-        for (const refused of [item, ...followers]) refused.refuse({ code: 'SEQUENCE_CONFLICT', message });
-        continue;
+      if (emitter.sequence <= high) {
+        const holder = await this.#precedents.idAt(emitter);
+        // Another process may have appended this very event since: that is told before the segment is built.
+        if ((holder !== undefined && holder !== id) || inBatch.has(emitter, checked)) {
+          const message = `number ${emitter.sequence} of the emitter ${emitter.id} stands in the log with another id`;
+          for (const refused of [candidate.item, ...candidate.followers])
+            refused.refuse({ code: 'SEQUENCE_CONFLICT', message });
+          continue;
+        }
+        candidate.late = emitter.sequence < high;
+      } else {
+        highs.set(emitter.id, emitter.sequence);
       }
-      inBatch.add(key);
-      checked.push({ item, followers, late: emitter.sequence < high });
-      if (emitter.sequence > high) highs.set(emitter.id, emitter.sequence);
+      checked.push(candidate);
     }
     return checked;
   }
@@ -182,25 +192,39 @@ export class Preparation {
   async #seal(events: readonly SealedEvent[]): Promise<Pick<PreparedBatch, 'boxes' | 'documents'>> {
     const packed = packParts(events);
     if (packed.length === 0) return { boxes: [], documents: [] };
-    const names = new Map(packed.flatMap(({ boxes }) => [...boxes.values()].map(({ key, name }) => [key, name])));
+    const names = new Map<string, DataKeyName>();
+    for (const { of, boxes: subjects } of packed)
+      for (const subject of subjects.keys()) names.set(dataKeyId({ ...of, subject }), { ...of, subject });
     const keys = await this.#secrets.dataKeys([...names.values()], { create: true });
     const boxes: ListedBoxes[] = [];
     const documents: BoxDocument[] = [];
     for (const { of, from, to, boxes: unsealed } of packed) {
-      const document = sealDocument(
-        this.#instance,
-        of,
-        [...unsealed.values()].map(({ key, name, parts }) => ({
-          subject: name.subject,
-          dataKey: keys.get(key)!,
-          parts,
-        })),
-      );
+      const id = classMonthOf(of);
+      const list: UnsealedBox[] = [];
+      for (const [subject, parts] of unsealed)
+        list.push({ subject, dataKey: keys.get(dataKeyId({ ...of, subject }))!, parts });
+      const document = sealDocument(this.#instance, id, list);
       documents.push(document);
-      boxes.push({ id: document._id, of, from, to });
+      boxes.push({ id: document._id, of: id, from, to });
     }
     const chunks = inChunks(documents, ridingBytesMax);
     for (const early of chunks.slice(0, -1)) await insertMissing(this.#boxes, early);
     return { boxes, documents: chunks.at(-1)! };
+  }
+}
+
+/** Numbers that a batch took already, collected once the first of them comes out of order. */
+class NumbersTaken {
+  readonly #taken = new Map<string, Set<number>>();
+  #collected = 0;
+
+  has(emitter: { id: string; sequence: number }, checked: readonly Candidate[]): boolean {
+    for (; this.#collected < checked.length; this.#collected += 1) {
+      const { id, sequence } = checked[this.#collected]!.item.unsealed.event.emitter;
+      const numbers = this.#taken.get(id);
+      if (numbers) numbers.add(sequence);
+      else this.#taken.set(id, new Set([sequence]));
+    }
+    return this.#taken.get(emitter.id)?.has(emitter.sequence) ?? false;
   }
 }

@@ -12,10 +12,11 @@ import type { InstanceId } from '../schema/ids.ts';
 import type { Provenance } from '../schema/taxonomy.ts';
 import type { Anchor } from './anchor.ts';
 import { Anchoring } from './anchoring.ts';
-import type { AppendItem, AppendResult, Placement } from './append-item.ts';
+import { Arena } from './arena.ts';
+import { AppendCall, type AppendItem, type AppendResult } from './append-item.ts';
 import { boxesOf } from './boxes.ts';
 import { catchUp, insertSegment, type RecordCollections } from './commit.ts';
-import { TrailError, type Refusal } from './errors.ts';
+import { TrailError } from './errors.ts';
 import type { Secrets } from './keys/secrets.ts';
 import { SigningSchedule } from './keys/signing-schedule.ts';
 import type { SigningKeys } from './keys/signing.ts';
@@ -23,7 +24,8 @@ import { anchoredHead, walkToEnd } from './log-end.ts';
 import { PartReader } from './parts.ts';
 import { Precedents } from './precedents.ts';
 import { Preparation, type PreparedBatch } from './prepare.ts';
-import { Sealer, toUnsealed, type Unsealed } from './seal.ts';
+import { toUnsealed } from './plain-parts.ts';
+import { Sealer } from './seal.ts';
 import { buildSegment, segmentEntriesMax, segmentsOf, type LogHead, type SegmentDocument } from './segments.ts';
 import type { Subjects } from './subjects.ts';
 
@@ -56,6 +58,7 @@ export class LogWriter {
   readonly #preparation: Preparation;
   #queue: AppendItem[] = [];
   #queuedBytes = 0;
+  readonly #queued = new Arena();
   /** The end of the log as this process knows it; changed only in the lane. */
   #head: LogHead | undefined;
   #running = false;
@@ -106,26 +109,38 @@ export class LogWriter {
     provenance: Provenance,
     conditions: { readonly ifControlEpoch?: number } = {},
   ): Promise<AppendResult[]> {
-    const taken = events.map((event) => toUnsealed(event, provenance));
+    const taken = events.map((event) => toUnsealed(event, provenance, this.#queued));
     const bytes = taken.reduce((sum, event) => sum + event.sizeBytes, 0);
     const { queueEventsMax, queueBytesMax } = this.#options;
     if (this.#queue.length + taken.length > queueEventsMax || this.#queuedBytes + bytes > queueBytesMax)
       throw new TrailError('QUEUE_FULL', 'too many events wait to be appended; try again later with the same ids');
-    return Promise.all(taken.map((event) => this.#enqueue(event, conditions.ifControlEpoch)));
+    const call = new AppendCall(taken, conditions.ifControlEpoch);
+    this.#queuedBytes += bytes;
+    this.#enqueue(call.items);
+    await call.settled;
+    this.#queuedBytes -= bytes;
+    if (call.failure) throw call.failure;
+    return this.#results(call.items);
   }
 
-  async #enqueue(event: Unsealed, ifControlEpoch: number | undefined): Promise<AppendResult> {
-    const { promise, resolve, reject } = Promise.withResolvers<Placement | Refusal>();
-    this.#queue.push({ unsealed: event, ifControlEpoch, place: resolve, refuse: resolve, fail: reject });
+  #enqueue(items: readonly AppendItem[]): void {
+    if (items.length === 0) return;
+    for (const item of items) this.#queue.push(item);
     if (!this.#running) void this.#run();
     else if (!this.#ahead && this.#queue.length >= prepareAheadFrom) this.#ahead = this.#prepareNext();
-    this.#queuedBytes += event.sizeBytes;
-    const settled = await promise.finally(() => (this.#queuedBytes -= event.sizeBytes));
-    if ('code' in settled) return { status: 'refused', refusal: settled };
-    const { status, index, leafHash } = settled;
-    const checkpoint = await this.#covering(index + 1);
-    const receipt = { id: event.event.id, index, leafHash: leafHash.toString('hex'), checkpoint };
-    return { status, receipt };
+  }
+
+  /** With receipts, once a checkpoint that covers all of them is anchored. */
+  async #results(items: readonly AppendItem[]): Promise<AppendResult[]> {
+    let size = 0;
+    for (const { outcome } of items) if (outcome && 'index' in outcome) size = Math.max(size, outcome.index + 1);
+    const checkpoint = size > 0 ? await this.#covering(size) : '';
+    return items.map(({ unsealed, outcome }): AppendResult => {
+      if (!outcome || outcome instanceof Error) throw new TypeError('an event of a settled call is not settled');
+      if ('code' in outcome) return { status: 'refused', refusal: outcome };
+      const { status, index, leafHash } = outcome;
+      return { status, receipt: { id: unsealed.event.id, index, leafHash, checkpoint } };
+    });
   }
 
   async #run(): Promise<void> {
@@ -192,10 +207,11 @@ export class LogWriter {
     const { recent, generation } = this.#precedents;
     // Entries that came after the check may have left the window already, for the index.
     if (!batch.checked || batch.generation !== generation || recent.from > batch.checkedTo) return false;
+    if (recent.end === batch.checkedTo) return true;
     return batch.items.every(({ item, late }) => {
       const { id, emitter } = item.unsealed.event;
-      if (recent.indexOf(id) !== undefined || recent.idAt(emitter) !== undefined) return false;
-      return late || recent.high(emitter.id) < emitter.sequence;
+      if (recent.indexOf(id) !== undefined) return false;
+      return late ? recent.idAt(emitter) === undefined : recent.high(emitter.id) < emitter.sequence;
     });
   }
 
@@ -215,9 +231,10 @@ export class LogWriter {
     this.#precedents.recent.add(segment._id, events);
     this.#schedule.observe(segment._id, events);
     this.#anchoring.committed(next);
-    for (const [position, { item, followers }] of batch.items.entries()) {
+    for (let position = 0; position < batch.items.length; position += 1) {
+      const { item, followers } = batch.items[position]!;
       const index = segment._id + position;
-      const leafHash = batch.leaves.subarray(32 * position, 32 * position + 32);
+      const leafHash = batch.leaves.toString('hex', 32 * position, 32 * position + 32);
       item.place({ status: 'accepted', index, leafHash });
       for (const follower of followers) follower.place({ status: 'duplicate', index, leafHash });
     }

@@ -12,19 +12,21 @@ export interface BundleFault {
 
 /** The entries one after the other, each behind its length. */
 export function encodeBundle(entries: readonly Uint8Array[]): Buffer {
-  const sizeBytes = entries.reduce((sum, entry) => sum + prefixBytes + entry.length, 0);
+  let sizeBytes = 0;
+  for (let position = 0; position < entries.length; position += 1) {
+    const { length } = entries[position]!;
+    if (length > entryBytesMax)
+      throw new TreeError('ENTRY_TOO_LARGE', `entry ${position} has ${length} bytes, at most ${entryBytesMax} fit`);
+    sizeBytes += prefixBytes + length;
+  }
   const bundle = Buffer.allocUnsafe(sizeBytes);
   let at = 0;
-  for (const [position, entry] of entries.entries()) {
-    if (entry.length > entryBytesMax) {
-      throw new TreeError(
-        'ENTRY_TOO_LARGE',
-        `entry ${position} has ${entry.length} bytes, at most ${entryBytesMax} fit`,
-      );
-    }
-    at = bundle.writeUInt16BE(entry.length, at);
-    bundle.set(entry, at);
-    at += entry.length;
+  for (let position = 0; position < entries.length; position += 1) {
+    const entry = entries[position]!;
+    bundle[at] = entry.length >> 8;
+    bundle[at + 1] = entry.length;
+    bundle.set(entry, at + prefixBytes);
+    at += prefixBytes + entry.length;
   }
   return bundle;
 }

@@ -114,8 +114,9 @@ describe('an append that races', () => {
     await append(test.trail, [z2]);
     expect(await test.trail.reader.fresh(30_000)).toBe(0);
     const x = event();
+    // The two reads of the first batch (its ids, and the newest one) come before.
     reads.after.set('events', async (read) => {
-      if (read === 2) await append(test.trail, [x]);
+      if (read === 3) await append(test.trail, [x]);
     });
     let first: Promise<AppendResult[]> | undefined;
     let boxes = 0;

@@ -12,7 +12,7 @@ export interface InterceptedReads {
   readonly after: Map<string, (read: number) => Promise<void> | void>;
 }
 
-const overriding = <T extends object>(target: T, overrides: Record<string, unknown>): T =>
+export const overriding = <T extends object>(target: T, overrides: Record<string, unknown>): T =>
   new Proxy(target, {
     get(object, name) {
       if (typeof name === 'string' && Object.hasOwn(overrides, name)) return overrides[name];

@@ -4,16 +4,19 @@ import { hmacSha256 } from '../../domain/hmac.ts';
 import type { InstanceId, SubjectId } from '../../schema/ids.ts';
 import type { RetentionClass } from '../../schema/taxonomy.ts';
 
-/** Names one data key: content of one class, received in one month (UTC, `yyyy-mm`), about one subject or about none. */
-export interface DataKeyName {
+/** What expires together: content of one class, received in one month (UTC, `yyyy-mm`). */
+export interface ClassMonth {
   readonly retentionClass: RetentionClass;
   readonly month: string;
-  readonly subject?: SubjectId;
 }
 
-/** What expires together: content of one class and month. `<class>/<yyyy-mm>`. */
-export const classMonthOf = (name: Pick<DataKeyName, 'retentionClass' | 'month'>): string =>
-  `${name.retentionClass}/${name.month}`;
+/** Names one data key: content of one class and month, about one subject or about none. */
+export interface DataKeyName extends ClassMonth {
+  readonly subject?: SubjectId | undefined;
+}
+
+/** `<class>/<yyyy-mm>`. */
+export const classMonthOf = (name: ClassMonth): string => `${name.retentionClass}/${name.month}`;
 
 /** `<class>/<yyyy-mm>/<subject or ->`. */
 export const dataKeyId = (name: DataKeyName): string => `${classMonthOf(name)}/${name.subject ?? '-'}`;
