@@ -91,12 +91,16 @@ export class TrailReader {
    * entries it is behind: 0 where nothing is missing.
    */
   async fresh(waitMs: number): Promise<number> {
-    const target = await this.size();
+    return (await this.reach(waitMs)).behind;
+  }
+
+  /** The same, and how far the index then reaches: as `indexed` says. One round trip where there is nothing to wait for. */
+  async reach(waitMs: number): Promise<{ readonly behind: number; readonly upTo: number }> {
     const deadline = performance.now() + waitMs;
-    for (;;) {
-      const next = await this.indexed();
-      if (next >= target) return 0;
-      if (performance.now() >= deadline) return target - next;
+    const [target, first] = await Promise.all([this.size(), this.indexed()]);
+    for (let upTo = first; ; upTo = await this.indexed()) {
+      if (upTo >= target) return { behind: 0, upTo };
+      if (performance.now() >= deadline) return { behind: target - upTo, upTo };
       await delay(pollMs);
     }
   }

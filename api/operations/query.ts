@@ -15,10 +15,7 @@ export interface Extent {
   readonly upTo: number;
 }
 
-export const extentOf = async (reader: TrailReader): Promise<Extent> => {
-  const behind = await reader.fresh(freshMs);
-  return { behind, upTo: await reader.indexed() };
-};
+export const extentOf = (reader: TrailReader): Promise<Extent> => reader.reach(freshMs);
 
 /** What is absent, where the index holds everything; else it may be among what is not indexed yet. */
 export const absent = (what: string, { behind }: Extent): ApiError =>
