@@ -75,13 +75,15 @@ export const startArchiving = (options: ArchivingOptions): { stop(): Promise<voi
   const { config, client, archiveOf, trailOf, log } = options;
   const stopping = new AbortController();
   const open = remembered(async (instance: InstanceId) => {
-    const { vkey, signing } = await trailOf(instance);
+    const { origin, signing, closing } = await trailOf(instance);
+    // Nothing is appended to a closed log, and all that it has is in the archive.
+    if (closing) return undefined;
     const demand = await findArchiveDemand(client, instance);
     const former = await formerLogs(client, instance);
     return {
       store: await archiveOf(instance),
-      key: parseVkey(vkey),
-      keys: [...(await signing.keys()).map((one) => one.vkey), ...former.map((one) => one.vkey)].map(parseVkey),
+      origin,
+      keys: [...(await signing.keys()), ...former].map(({ vkey }) => parseVkey(vkey)),
       gatherMs: demand?.acknowledge === 'archive' ? 0 : config.gatherMs,
       lagMsMax: demand?.lagMsMax ?? config.lagMsMax,
     };

@@ -4,6 +4,7 @@
  * is anchored, and a writer extends only a log that agrees with its anchor.
  */
 import { MongoServerError, Timestamp, type Collection, type MongoClient } from 'mongodb';
+import { requireOpen } from './closing.ts';
 import { controlDatabase, majority } from './database.ts';
 import { TrailError } from './errors.ts';
 
@@ -115,7 +116,9 @@ export const mongoAnchor = (client: MongoClient): MongoAnchor => {
     async put(origin, { size, note, segment }) {
       const _id = anchorId(origin, size);
       try {
-        await anchors.insertOne({ _id, size, note, segment, at: now() }, majority);
+        // Of a log that was closed meanwhile nothing more is given out, whatever this process remembers of it.
+        const put = anchors.insertOne({ _id, size, note, segment, at: now() }, majority);
+        await Promise.all([put, requireOpen(client, origin)]);
       } catch (error) {
         if (!(error instanceof MongoServerError) || error.code !== 11_000) throw error;
         const kept = await anchors.findOne({ _id });

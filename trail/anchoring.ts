@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { signCheckpoint } from '../domain/tree/checkpoint.ts';
 import type { Anchor } from './anchor.ts';
-import { TrailError } from './errors.ts';
+import { TrailError, type TrailErrorCode } from './errors.ts';
 import type { SigningSchedule } from './keys/signing-schedule.ts';
 import type { LogHead } from './segments.ts';
 
@@ -16,6 +16,8 @@ interface Waiter {
 }
 
 const giveUpMs = 30_000;
+/** What no other attempt changes. */
+const final: ReadonlySet<TrailErrorCode> = new Set<TrailErrorCode>(['LOG_FORKED', 'LOG_CLOSED']);
 const retryMs = 100;
 
 export class Anchoring {
@@ -87,7 +89,7 @@ export class Anchoring {
       try {
         return await this.#anchor.put(this.#schedule.origin, checkpoint);
       } catch (error) {
-        if (error instanceof TrailError && error.code === 'LOG_FORKED') throw error;
+        if (error instanceof TrailError && final.has(error.code)) throw error;
         if (performance.now() > deadline) throw error;
         await delay(retryMs);
       }

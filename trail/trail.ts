@@ -7,6 +7,7 @@ import type { NoteSigner } from '../domain/tree/note.ts';
 import type { InstanceId } from '../schema/ids.ts';
 import { compositeAnchor, mongoAnchor, type Anchor, type CheckpointPlace } from './anchor.ts';
 import type { KeyProvider } from './keys/provider.ts';
+import { closedAnchor, findClosing, type Closing } from './closing.ts';
 import { loadEvidenceSigner } from './evidence/signing.ts';
 import { Secrets } from './keys/secrets.ts';
 import { SigningKeys } from './keys/signing.ts';
@@ -40,6 +41,8 @@ export interface Trail {
   readonly evidenceSigner: () => Promise<NoteSigner>;
   /** Checkpoints with the cosignatures of witnesses, for readers from outside. */
   readonly witnessed: WitnessedLog;
+  /** Of a log that was restored from its archive, and is to go on under another origin: it can only be read. */
+  readonly closing?: Closing;
 }
 
 export interface TrailOptions {
@@ -52,20 +55,23 @@ export interface TrailOptions {
 
 export const openTrail = async (instance: InstanceId, origin: string, options: TrailOptions): Promise<Trail> => {
   const { clients, keys } = options;
+  const closing = await findClosing(clients.anchor, origin);
   const secrets = new Secrets(instance, keys, clients.appender);
   const subjects = new Subjects(instance, secrets, clients.appender);
   const signing = await SigningKeys.open({ instance, origin, keyring: secrets.keyring }, clients.appender);
-  const anchor: Anchor = compositeAnchor(
-    mongoAnchor(clients.anchor),
-    [cosignedPlace(clients.reader), ...(options.places ?? [])],
-    witnessContradiction(clients.reader, instance),
-  );
+  const anchor: Anchor = closing
+    ? closedAnchor(closing).writing
+    : compositeAnchor(
+        mongoAnchor(clients.anchor),
+        [cosignedPlace(clients.reader), ...(options.places ?? [])],
+        witnessContradiction(clients.reader, instance),
+      );
   const writer = new LogWriter(
     instance,
     { appender: clients.appender, anchor, signing, secrets, subjects },
     options.writer,
   );
-  const readAnchor = mongoAnchor(clients.reader);
+  const readAnchor = closing ? closedAnchor(closing).reading : mongoAnchor(clients.reader);
   const reader = new TrailReader(instance, {
     client: clients.reader,
     anchor: readAnchor,
@@ -85,5 +91,6 @@ export const openTrail = async (instance: InstanceId, origin: string, options: T
     reader,
     evidenceSigner: () => loadEvidenceSigner(origin, secrets),
     witnessed,
+    ...(closing && { closing }),
   };
 };

@@ -126,7 +126,6 @@ export const dutyPrivileges: Record<Duty, DutyPrivileges> = {
       cosignatures: find,
       keyrings: find,
       keys: find,
-      signingKeys: find,
       verifierKeys: find,
       subjects: find,
       connectors: find,

@@ -39,7 +39,14 @@ export const openTestArchive = async (): Promise<TestArchive> => {
     failures,
     archiver({ nowMs = Date.now, ...changes } = {}) {
       owners += 1;
-      const archived: ArchivedInstance = { store, key, keys: [key], gatherMs: 0, lagMsMax: 60_000, ...changes };
+      const archived: ArchivedInstance = {
+        store,
+        origin: test.origin,
+        keys: [key],
+        gatherMs: 0,
+        lagMsMax: 60_000,
+        ...changes,
+      };
       const tail = new ArchiveTail({
         owner: `archiver-${owners}`,
         client: test.database.clients.archiver,

@@ -26,8 +26,9 @@ export interface RangeToArchive {
   readonly instance: InstanceId;
   /** Archiver duty. */
   readonly client: MongoClient;
-  /** Of the log, which signed the checkpoint. */
-  readonly key: NoteKey;
+  readonly origin: string;
+  /** The log's: one of them signed the checkpoint. */
+  readonly keys: readonly NoteKey[];
   readonly checkpoint: AnchoredCheckpoint;
   /** Rows written up to this time are copied; the head's manifest says from when on. */
   readonly rowsThrough: ClusterTime;
@@ -45,8 +46,10 @@ export const archiveRange = async (
   head: ArchivedHead,
   range: RangeToArchive,
 ): Promise<ArchivedHead> => {
-  const { checkpoint, key } = range;
-  const signed = openCheckpoint(Buffer.from(checkpoint.note), [key], key.name);
+  const { checkpoint, origin, keys } = range;
+  const own = keys.filter(({ name }) => name === origin);
+  const signed = openCheckpoint(Buffer.from(checkpoint.note), own, origin);
+  const key = own.find(({ keyId }) => keyId === signed.verified[0]!.keyId)!;
   const ledger = new Ledger(store);
   await writePayload(ledger, head, range);
   await ledger.settle();
@@ -65,7 +68,7 @@ export const archiveRange = async (
   const manifest: Manifest = {
     v: 1,
     instance: range.instance,
-    origin: key.name,
+    origin,
     vkey: encodeVkey(key),
     first: head.log.size,
     size: signed.size,

@@ -1,6 +1,7 @@
 /**
  * What the archive takes from MongoDB, under the archiver's duty: the record, and the rows without which the record can't
- * be used: wrapped keys, the map of subjects, sealed credentials. All content is ciphertext; signing keys are left out.
+ * be used: wrapped keys, the map of subjects, sealed credentials. All content is ciphertext. Seeds of signing keys stay out:
+ * whoever gets at an archive and the keys can read, and never sign; a log that is rebuilt gets a new signing key.
  */
 import { Binary, Timestamp, type Document, type Filter, type MongoClient } from 'mongodb';
 import type { InstanceId } from '../../schema/ids.ts';
@@ -10,7 +11,7 @@ import { inconsistent, segmentsOf, type SegmentDocument } from '../segments.ts';
 import type { ClusterTime } from './manifest.ts';
 
 /** Collections of the control database whose rows go along; they carry `at` (trail/database.ts, `writtenNow`). */
-export const archivedCollections = ['keys', 'subjects', 'connectors'] as const;
+export const archivedCollections = ['keyrings', 'keys', 'verifierKeys', 'subjects', 'connectors'] as const;
 export type ArchivedCollection = (typeof archivedCollections)[number];
 
 export interface ArchivedRow {
@@ -22,10 +23,8 @@ const boxesPerCall = 16;
 
 /** Rows of the control database that an archive must never hold. */
 const leftOut: Partial<Record<ArchivedCollection, Filter<Document>>> = {
-  // Whoever gets at an archive and the keys shall read, and never sign: a log that is rebuilt gets a new signing key.
-  keys: { _id: { $not: /^[a-z0-9-]+\/signing\// } },
   // What was applied from the log is applied again: only staged credentials are nowhere else.
-  connectors: { sealed: { $exists: true } },
+  connectors: { sealed: { $type: 'binData' } },
 };
 
 /** Segments `first` to `size - 1` in order, strays left out. Throws LOG_INCONSISTENT where they are not all there. */

@@ -22,8 +22,8 @@ import { acquireLease, leaseMs, releaseLease } from './lease.ts';
 export interface ArchivedInstance {
   readonly store: ArchiveStore;
   /** Of the log as it goes on now. */
-  readonly key: NoteKey;
-  /** Also those under which it was kept before. */
+  readonly origin: string;
+  /** Every key that signed checkpoints of it, under this origin or a former one. */
   readonly keys: readonly NoteKey[];
   /** New entries are archived at the latest after this time; 0: at once. */
   readonly gatherMs: number;
@@ -169,12 +169,12 @@ class FollowedLog {
     const { fence, next } = row;
     if (!row.planned && !(await changeArchiveRow(client, this.instance, { fence, next }, { planned })))
       return undefined;
-    const checkpoint = await this.#anchored(archived.key, planned.size);
+    const checkpoint = await this.#anchored(archived.origin, planned.size);
     const { head, seen } = await this.#load(archived, next);
-    const { key, store } = archived;
+    const { origin, keys, store } = archived;
     const { instance } = this;
     const { rowsThrough } = planned;
-    const after = await archiveRange(store, head, { instance, client, key, checkpoint, rowsThrough, seen });
+    const after = await archiveRange(store, head, { instance, client, origin, keys, checkpoint, rowsThrough, seen });
     this.#at = { head: after, seen };
     const change = { next: planned.size, planned: null };
     if (!(await changeArchiveRow(client, this.instance, { fence, next }, change))) return undefined;
@@ -192,7 +192,7 @@ class FollowedLog {
   /** The next range, once it is long enough or was waited for long enough. */
   async #plan({ next }: ArchiveRow, archived: ArchivedInstance): Promise<ArchiveRow['planned']> {
     const anchor = mongoAnchor(this.#options.client);
-    const latest = await anchor.latest(archived.key.name);
+    const latest = await anchor.latest(archived.origin);
     if (!latest || latest.size <= next) return undefined;
     if (latest.size - next < rangeEntriesEnough) {
       const { receivedMs } = await this.#firstUnarchived(next);
@@ -200,7 +200,7 @@ class FollowedLog {
     }
     let size = latest.size;
     if (size - next > rangeEntriesMax) {
-      const found = await anchor.from(archived.key.name, next + 1, 1000);
+      const found = await anchor.from(archived.origin, next + 1, 1000);
       size = (found.findLast((one) => one.size <= next + rangeEntriesMax) ?? found[0])!.size;
     }
     const { head } = await this.#load(archived, next);
@@ -208,8 +208,8 @@ class FollowedLog {
     return { size, rowsThrough: await newestRowTime(this.#options.client, this.instance, since) };
   }
 
-  async #anchored(key: NoteKey, size: number): Promise<AnchoredCheckpoint> {
-    const [found] = await mongoAnchor(this.#options.client).from(key.name, size, 1);
+  async #anchored(origin: string, size: number): Promise<AnchoredCheckpoint> {
+    const [found] = await mongoAnchor(this.#options.client).from(origin, size, 1);
     if (found?.size === size) return found;
     throw new ArchiveError(
       'ARCHIVE_DIVERGED',
@@ -232,7 +232,7 @@ class FollowedLog {
     const { client, onLag, nowMs } = this.#options;
     const { instance } = this;
     const { fence, next, alarm } = row;
-    const latest = await mongoAnchor(client).latest(archived.key.name);
+    const latest = await mongoAnchor(client).latest(archived.origin);
     const behind = latest !== undefined && latest.size > next;
     const lagMs = behind ? nowMs() - (await this.#firstUnarchived(next)).receivedMs : 0;
     if (alarm === undefined) {
