@@ -4,7 +4,7 @@
  * on how far the projection is.
  */
 import type { Binary, Collection, MongoClient } from 'mongodb';
-import { encodeBundle } from '../domain/tree/bundle.ts';
+import { encodeBundle, readBundle } from '../domain/tree/bundle.ts';
 import { hashBytes, perfectRoot } from '../domain/tree/hash.ts';
 import type { SubtreeReader } from '../domain/tree/proof.ts';
 import { placeOfSubtree, subtreeInTile, tileWidth } from '../domain/tree/tiles.ts';
@@ -56,6 +56,20 @@ export class TileReader {
       found.push(...entries.slice(Math.max(0, first - segment._id), first + count - segment._id));
     }
     if (found.length !== count) throw missing(first, count);
+    return found;
+  }
+
+  /** As `entries`, but as many as the record holds from `first` on, in whatever state it is: what verification reads. */
+  async entriesAsFarAs(first: number, count: number): Promise<Buffer[]> {
+    const found: Buffer[] = [];
+    for await (const segment of this.#overlapping(first, count, { leaves: 0 })) {
+      const skipped = Math.max(0, first - segment._id);
+      // The first one may begin before what is asked for; every other one follows on what was found.
+      if (segment._id + skipped !== first + found.length) break;
+      const { entries } = readBundle(segment.entries.buffer);
+      found.push(...entries.slice(skipped, Math.min(segment.n, first + count - segment._id)));
+      if (entries.length !== segment.n) break;
+    }
     return found;
   }
 

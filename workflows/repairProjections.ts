@@ -65,6 +65,10 @@ const step = async ({ instance }: RepairInput, state: RepairState): Promise<Repa
     ...rest,
     stage: cursor ? state.stage : state.stage + 1,
     ...(cursor && { cursor }),
-    mended: { ...state.mended, [stage]: state.mended[stage] + mended },
+    mended: {
+      index: state.mended.index + (mended.index ?? 0),
+      tiles: state.mended.tiles + (mended.tiles ?? 0),
+      emitters: state.mended.emitters + (mended.emitters ?? 0),
+    },
   };
 };

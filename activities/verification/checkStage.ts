@@ -95,7 +95,7 @@ const sampledRecord = async (
 
 const allTiles = async (log: VerifiedLog, { cursor, plan }: CheckStageInput, signal: AbortSignal): Promise<Step> => {
   const { next, looked, differences } = await walkTiles(log, {
-    from: { level: Number(cursor?.['level'] ?? 0), index: Number(cursor?.['index'] ?? 0) },
+    from: { level: Number(cursor?.['level'] ?? 1), index: Number(cursor?.['index'] ?? 0) },
     size: plan.size,
     tilesMax: tilesPerStep,
     signal,

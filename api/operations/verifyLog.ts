@@ -1,12 +1,13 @@
 /** The server's own check of a whole log. Counted, not recorded; one at a time in a process, since it costs a core. */
 import { encodeBundle } from '../../domain/tree/bundle.ts';
+import { tileWidth } from '../../domain/tree/tiles.ts';
 import type { VerificationReport } from '../../domain/verify/report.ts';
 import { verifyLog as verify, type EntryChunk } from '../../domain/verify/verifyLog.ts';
+import type { TileReader } from '../../domain/verify/tileTree.ts';
 import { TrailError } from '../../trail/errors.ts';
 import type { TrailReader } from '../../trail/reader.ts';
 import type { Trail } from '../../trail/trail.ts';
-import { ApiError } from '../errors.ts';
-import { latestCheckpoint } from './proofs.ts';
+import { ApiError, notFound } from '../errors.ts';
 
 const entriesPerRead = 2048;
 /** Anchored checkpoints that are looked at besides the latest, evenly spread. */
@@ -18,7 +19,9 @@ export const verifyLog = async (
   trail: Trail,
   { entriesMax, signal }: { readonly entriesMax: number; readonly signal: AbortSignal },
 ): Promise<VerificationReport> => {
-  const latest = await latestCheckpoint(trail);
+  // Not opened yet: one that nobody of ours signed is what the verification is to name.
+  const latest = await trail.reader.checkpoint();
+  if (!latest) throw notFound('checkpoint: the log is empty');
   if (latest.size > entriesMax)
     throw new ApiError(
       'QUERY_TOO_COSTLY',
@@ -32,7 +35,7 @@ export const verifyLog = async (
       {
         checkpoint: Buffer.from(latest.note),
         entries: ({ size }) => readAll(reader, size, signal),
-        tiles: ({ level, index, width }) => reader.tiles.hashes(level, index, width),
+        ...((await hasEdge(reader, latest.size)) && { tiles: tilesOf(reader) }),
         olderCheckpoints: await older(reader, latest.size),
       },
       { keys: await trail.signing.keys(), origin, instance, schema: false },
@@ -42,17 +45,30 @@ export const verifyLog = async (
   }
 };
 
+/** A tile that can't be had, since the record does not hold what it is made of, is left out. */
+const tilesOf =
+  ({ tiles }: TrailReader): TileReader =>
+  ({ level, index, width }) =>
+    tiles.hashes(level, index, width).catch((error: unknown) => {
+      if (error instanceof TrailError && error.code === 'LOG_INCONSISTENT') return undefined;
+      throw error;
+    });
+
+/** Where the record lacks the last entries, nothing hangs together: the entries themselves then tell which are missing. */
+const hasEdge = async (reader: TrailReader, size: number): Promise<boolean> => {
+  const width = size % tileWidth;
+  const tile = { kind: 'hashes', level: 0, index: Math.floor(size / tileWidth), width } as const;
+  return width === 0 || (await tilesOf(reader)(tile)) !== undefined;
+};
+
 async function* readAll(reader: TrailReader, size: number, signal: AbortSignal): AsyncIterable<EntryChunk> {
   for (let firstIndex = 0; firstIndex < size; firstIndex += entriesPerRead) {
     signal.throwIfAborted();
     const count = Math.min(entriesPerRead, size - firstIndex);
-    const entries = await reader.tiles.entries(firstIndex, count).catch((error: unknown) => {
-      if (error instanceof TrailError && error.code === 'LOG_INCONSISTENT') return undefined;
-      throw error;
-    });
-    // What the record does not hold is left out, and the verification names it.
-    if (!entries) return;
+    // What the record does not hold is left out, and the verification names where that begins.
+    const entries = await reader.tiles.entriesAsFarAs(firstIndex, count);
     yield { firstIndex, count, bundle: encodeBundle(entries) };
+    if (entries.length < count) return;
   }
 }
 

@@ -155,7 +155,7 @@ export interface RepairStageInput {
 
 export interface RepairStageResult {
   readonly cursor?: StageCursor;
-  readonly mended: number;
+  readonly mended: Partial<Mended>;
 }
 
 export interface RecordRepairInput {

@@ -54,6 +54,10 @@ export interface Judgement {
   readonly differences: readonly Difference[];
   /** Those entries that are what was logged, as far as that can be told. */
   readonly entries: readonly JudgedEntry[];
+  /** Leaf hashes of what was logged here, 32 bytes each; undefined where nothing at hand gives what was signed. */
+  readonly leaves: Uint8Array | undefined;
+  /** Whether a signed root ends here, and the entries give it. */
+  readonly signed: boolean;
 }
 
 /**
@@ -84,7 +88,7 @@ export const judgeSegment = (
     if (fault) differs('malformed-bundle', index, { lastIndex: end - 1 });
     else if (bundled.length < count) differs('missing-entries', index, { lastIndex: end - 1 });
     else differs('surplus-entries', index);
-    return { after: unfollowed(segment, signedAtEnd), differences, entries: [] };
+    return { after: unfollowed(segment, signedAtEnd), differences, entries: [], leaves: undefined, signed: false };
   }
 
   const leaves = leafHashes(bundled);
@@ -96,8 +100,9 @@ export const judgeSegment = (
   let altered: number | undefined;
   // The right edge that the signed leaves give, where they are to be had.
   let mended: Edge | undefined;
+  let authentic: Uint8Array | undefined = leaves;
   if (holds === false) {
-    const authentic = [segment.leaves, ...otherLeaves].find(
+    authentic = [segment.leaves, ...otherLeaves].find(
       (candidate) =>
         candidate.length === leaves.length &&
         appendLeaves(before.edge!, first, candidate).root.equals(signedAtEnd!.root),
@@ -138,17 +143,16 @@ export const judgeSegment = (
   if (grown && altered === undefined && (holds === true || grown.root.equals(segment.root)))
     if (!encodeEdge(grown.edge).equals(segment.edge)) differs('edge-altered', first, { lastIndex: end - 1 });
 
-  if (grown && altered === undefined)
-    return {
-      after: { size: end, edge: grown.edge, control, ...(suspect !== undefined && { suspect }) },
-      differences,
-      entries,
-    };
+  if (grown && altered === undefined) {
+    const after = { size: end, edge: grown.edge, control, ...(suspect !== undefined && { suspect }) };
+    return { after, differences, entries, leaves, signed: holds === true };
+  }
   const resumed = unfollowed(segment, signedAtEnd);
-  if (mended) return { after: { ...resumed, edge: mended }, differences, entries };
+  if (mended) return { after: { ...resumed, edge: mended }, differences, entries, leaves: authentic, signed: false };
   if (grown === undefined && signedAtEnd && resumed.edge === undefined)
     differs('root-mismatch', first, { lastIndex: end - 1 });
-  return { after: { ...resumed, control: resumed.control ?? control }, differences, entries };
+  const after = { ...resumed, control: resumed.control ?? control };
+  return { after, differences, entries, leaves: undefined, signed: false };
 };
 
 /** The standing after a segment whose entries can't be relied on: its own right edge, if that is one that was signed. */

@@ -1,5 +1,5 @@
 /** Counts what was found, and keeps the first few of each kind: whatever is wrong, a report stays small. */
-import type { Difference, DifferenceKind } from './difference.ts';
+import type { Difference, DifferenceKind, Store } from './difference.ts';
 
 /** Kept of each kind and store. */
 const keptPerKind = 5;
@@ -46,3 +46,5 @@ export const merged = (a: Tally, b: Tally): Tally => {
 };
 
 export const totalOf = ({ counts }: Tally): number => Object.values(counts).reduce((sum, count) => sum + count, 0);
+
+export const hasIn = ({ first }: Tally, store: Store): boolean => first.some((one) => one.store === store);

@@ -63,9 +63,11 @@ export const openTestLog = async (): Promise<TestLog> => {
       const size = await anchoredSize(log);
       const walked = await walkRecord(log, { standing: emptyStanding, to: size, entriesMax: Infinity });
       const outside = await findOutside(log, size);
-      const tiles = await walkTiles(log, { from: { level: 0, index: 0 }, size, tilesMax: Infinity });
-      const emitters = await walkEmitters(log, { after: undefined, emittersMax: Infinity });
-      return [walked, outside, tiles, emitters].flatMap(({ differences }) => differences);
+      const tiles = await walkTiles(log, { from: { level: 1, index: 0 }, size, tilesMax: Infinity });
+      const found = [walked, outside, tiles].flatMap(({ differences }) => differences);
+      if (found.some(({ store }) => store === 'index')) return found;
+      const { differences } = await walkEmitters(log, { after: undefined, emittersMax: Infinity });
+      return [...found, ...differences];
     },
   };
 };

@@ -3,6 +3,8 @@ import type { Difference } from '../../domain/verification/difference.ts';
 import { lookedAtNothing } from '../../domain/verification/looked.ts';
 import { indexOf } from '../projection.ts';
 import { segmentsOf } from '../segments.ts';
+import { judgedSegments } from './judged-segments.ts';
+import { signedStanding } from './sample-check.ts';
 import type { VerifiedLog } from './verified-log.ts';
 import type { Walked } from './record-walk.ts';
 
@@ -14,9 +16,23 @@ type Found = Pick<Walked, 'looked' | 'differences'>;
 /** `size`: where the log ends, as it was signed; what follows without a gap is about to be. */
 export const findOutside = async (log: VerifiedLog, size: number): Promise<Found> => {
   const end = await endOfRecord(log, size);
+  const unsigned = await surplusEntries(log, size, end);
   const segments = await strays(log, end);
   const rows = await forgedRows(log, end);
-  return { looked: lookedAtNothing, differences: [...segments, ...rows] };
+  return { looked: lookedAtNothing, differences: [...unsigned, ...segments, ...rows] };
+};
+
+/** Of the segments that no checkpoint covers yet, the first that does not follow from what is before it. */
+const surplusEntries = async (log: VerifiedLog, size: number, end: number): Promise<Difference[]> => {
+  const { standing } = await signedStanding(log, size);
+  if (standing.size !== size || !standing.edge) return [];
+  for await (const found of judgedSegments(log, { standing, to: end })) {
+    const sound = found.kind === 'segment' && found.judgement.differences.length === 0;
+    if (sound && found.standing.suspect === undefined) continue;
+    const index = found.kind === 'segment' ? found.segment._id : size;
+    return [{ kind: 'surplus-entries', store: 'record', index, lastIndex: end - 1, place: `segments/${index}` }];
+  }
+  return [];
 };
 
 /** Where the record ends: the segments from `size` on that follow each other. */

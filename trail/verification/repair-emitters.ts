@@ -4,7 +4,7 @@ import { emptyEmitter, observe, type EmitterState } from '../../domain/emitters.
 import { majority } from '../database.ts';
 import { emittersOf, indexOf, type EmitterRow } from '../projection.ts';
 import { nextEmitter, scanNumbers } from './emitters-check.ts';
-import type { Mending } from './repair-rows.ts';
+import type { Mending } from './repair-record-projections.ts';
 import { indexedTo } from './rows-check.ts';
 import type { VerifiedLog } from './verified-log.ts';
 

@@ -86,7 +86,7 @@ export const checkServedTiles = async (
 const atOf = ({ index, lastIndex }: At): At => ({ index, ...(lastIndex !== undefined && { lastIndex }) });
 
 /** The standing before an entry that hangs from a signature: the right edge of the last signed segment before it. */
-const signedStanding = async (
+export const signedStanding = async (
   log: VerifiedLog,
   index: number,
 ): Promise<{ standing: Standing; differences: readonly Difference[] }> => {
