@@ -8,7 +8,11 @@ import type { RequestContext } from './requestContext.ts';
 export const evidenceResolvers: Resolvers<RequestContext> = {
   Mutation: {
     exportEvidence: guarded('exportEvidence', ({ input }, context) =>
-      askForEvidence(context, given(input), { ownOnly: context.ownOnly, publicUrl: context.publicUrl }),
+      askForEvidence(context, given(input), {
+        ownOnly: context.ownOnly,
+        publicUrl: context.publicUrl,
+        entriesMax: context.limits.evidenceEntriesMax,
+      }),
     ),
   },
 };

@@ -41,13 +41,22 @@ export interface EvidenceAsked {
 export const askForEvidence = async (
   ctx: OperationContext,
   input: EvidenceInput,
-  { ownOnly, publicUrl }: { readonly ownOnly: boolean; readonly publicUrl: string },
+  {
+    ownOnly,
+    publicUrl,
+    entriesMax,
+  }: { readonly ownOnly: boolean; readonly publicUrl: string; readonly entriesMax: number },
 ): Promise<EvidenceAsked> => {
   const { caller, instance, services } = ctx;
   const { reader, vkey } = instance.trail;
   const answer = async (id: EventId, scope: EvidenceScope, askedMs: number): Promise<EvidenceAsked> => {
     const { size } = await latestCheckpoint(instance.trail);
     const entries = await countEvents(reader, scope, size);
+    if (entries > entriesMax)
+      throw new ApiError(
+        'QUERY_TOO_COSTLY',
+        `${entries} entries are more than the ${entriesMax} that a pack holds; ask for several ranges`,
+      );
     return {
       id,
       url: `${publicUrl}/evidence/${id}`,
@@ -60,6 +69,7 @@ export const askForEvidence = async (
   if (before) return answer(before.event.entry.id, before.scope, before.askedAt.getTime());
   const scope = await scopeOf(ctx, input, ownOnly);
   const id = input.id ?? newEventId();
+  const asked = await answer(id, scope, services.nowMs());
   await appendOwn(
     ctx,
     exportEvent(caller, id, {
@@ -72,7 +82,7 @@ export const askForEvidence = async (
       part: { name: 'request', content: { scope: { ...scope }, role: caller.role, token: caller.token } },
     }),
   );
-  return answer(id, scope, services.nowMs());
+  return asked;
 };
 
 /** The same call again is answered with what was asked for then; an end of the range that was left open was settled then. */
@@ -91,7 +101,10 @@ const askedBefore = async (
   const isSame =
     (scope.kind === 'run' && scope.runId === run) ||
     (scope.kind === 'correlation' && scope.correlationId === correlationId) ||
-    (scope.kind === 'range' && scope.from === (range?.from ?? 0) && (range?.to ?? scope.to) === scope.to);
+    (scope.kind === 'range' &&
+      range !== undefined &&
+      scope.from === (range.from ?? 0) &&
+      (range.to ?? scope.to) === scope.to);
   if (!isSame) throw conflict(id);
   return asked;
 };

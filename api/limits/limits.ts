@@ -26,6 +26,8 @@ export interface ApiLimits {
   /** Evidence packs that a process makes at once. */
   readonly evidencePacksMax: number;
   readonly evidencePacksPerPrincipalMax: number;
+  /** Entries of one evidence pack. */
+  readonly evidenceEntriesMax: number;
   readonly requestMsMax: number;
 }
 
@@ -49,5 +51,6 @@ export const apiLimits: ApiLimits = {
   subscriptionsPerPrincipalMax: 10,
   evidencePacksMax: 4,
   evidencePacksPerPrincipalMax: 2,
+  evidenceEntriesMax: 1_000_000,
   requestMsMax: 90_000,
 };
