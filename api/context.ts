@@ -2,6 +2,7 @@
 import type { Client } from '@temporalio/client';
 import type { TaskQueues } from '../domain/action/contract.ts';
 import type { ActionDurations } from '../domain/action/durations.ts';
+import type { CreationDurations } from '../domain/instances/contract.ts';
 import type { ToolCatalogue } from '../domain/action/toolCatalogue.ts';
 import type { CheckIntervals } from '../domain/verification/schedule.ts';
 import type { Role } from '../schema/control.ts';
@@ -9,6 +10,7 @@ import type { InstanceId, PrincipalId } from '../schema/ids.ts';
 import type { ActorKind } from '../schema/taxonomy.ts';
 import type { ControlState } from '../store/control-state.ts';
 import type { Identities } from '../store/identities.ts';
+import type { InstanceRecord } from '../store/instances.ts';
 import type { Recorder } from '../trail/recorder.ts';
 import type { Trail } from '../trail/trail.ts';
 
@@ -35,6 +37,8 @@ export interface InstanceServices {
 export interface Services {
   /** The same object for the same instance; opened when first asked for. */
   open(instance: InstanceId): Promise<InstanceServices>;
+  /** At most so many, by name, after this one. For operators of the platform alone. */
+  instances(after: string, limit: number): Promise<InstanceRecord[]>;
   /** Those that are open. */
   opened?(): Promise<InstanceServices[]>;
   readonly temporal: Client;
@@ -42,6 +46,8 @@ export interface Services {
   readonly tools: ToolCatalogue;
   /** Instead of the usual ones (domain/action/durations.ts). */
   readonly actionDurations?: Partial<ActionDurations>;
+  /** Instead of the usual ones (domain/instances/contract.ts). */
+  readonly creationDurations?: Partial<CreationDurations>;
   /** Where workers are listening; instead of the usual ones. */
   readonly taskQueues?: TaskQueues;
   /** Actions that a run admits before it continues as new; instead of the usual 500. */

@@ -47,6 +47,7 @@ export const errorKinds = {
   PARAMETERS_CHANGED: kind(409),
   ACTION_NOT_UNKNOWN: kind(409),
   LOG_CLOSED: kind(409),
+  INSTANCE_NAME_RESERVED: kind(422),
   LOG_INCONSISTENT: kind(500),
   LOG_FORKED: kind(500),
   LOG_BEHIND_ANCHOR: kind(500),

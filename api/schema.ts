@@ -9,6 +9,7 @@ import { diagnosisResolvers } from './diagnosis.ts';
 import { eventResolvers } from './event.ts';
 import { evidenceResolvers } from './evidence.ts';
 import { ingestResolvers } from './ingest.ts';
+import { instanceResolvers } from './instances.ts';
 import { proofResolvers } from './proofs.ts';
 import type { RequestContext } from './requestContext.ts';
 import { runResolvers } from './runs.ts';
@@ -62,6 +63,7 @@ export const createApiSchema = (): GraphQLSchema => {
       versionResolvers,
       verificationResolvers,
       witnessResolvers,
+      instanceResolvers,
     ] as never,
   });
 };

@@ -6,14 +6,14 @@ import type { CheckIntervals } from '../domain/verification/schedule.ts';
 import type { InstanceId } from '../schema/ids.ts';
 import { openControlState } from '../store/control-state.ts';
 import { openIdentities } from '../store/identities.ts';
-import { findInstance } from '../store/instances.ts';
+import { findInstance, listInstances } from '../store/instances.ts';
 import type { KeyProvider } from '../trail/keys/provider.ts';
 import { Secrets } from '../trail/keys/secrets.ts';
 import { Recorder } from '../trail/recorder.ts';
 import { openTrail, type TrailClients } from '../trail/trail.ts';
 import type { WriterOptions } from '../trail/writer.ts';
+import { tokenRefused } from './authentication/bearer.ts';
 import type { InstanceServices, Services } from './context.ts';
-import { notFound } from './errors.ts';
 import type { ApiMetrics } from './metrics.ts';
 
 export interface ServicesOptions {
@@ -35,7 +35,8 @@ export const createServices = (options: ServicesOptions): Services => {
 
   const openInstance = async (instance: InstanceId): Promise<InstanceServices> => {
     const record = await findInstance(clients.reader, instance);
-    if (!record) throw notFound('instance');
+    // Its creation has not come to its last step: until then its tokens open nothing.
+    if (!record) throw tokenRefused();
     const trail = await openTrail(instance, record.origin, {
       clients,
       keys,
@@ -56,6 +57,7 @@ export const createServices = (options: ServicesOptions): Services => {
     tools,
     nowMs,
     ...(options.checkIntervalsMs && { checkIntervalsMs: options.checkIntervalsMs }),
+    instances: (after, limit) => listInstances(clients.reader, { after, limit }),
     async opened() {
       const settled = await Promise.allSettled(opened.values());
       return settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));

@@ -19,6 +19,9 @@ const security: ReadonlySet<Action> = new Set<Action>([
   'archive.lag',
   'witness.quorum',
   'witness.contradict',
+  'instance.create',
+  'isolation.probe',
+  'isolation.breach',
 ]);
 const communication: ReadonlySet<Action> = new Set<Action>([
   'prompt.submit',

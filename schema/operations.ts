@@ -40,5 +40,8 @@ export const operations = [
   'readLog',
   /** To see payload parts, in whatever answer they stand. Without it they are withheld. */
   'readPayloads',
+  // the platform's own instance only
+  'instances',
+  'createInstance',
 ] as const;
 export type Operation = (typeof operations)[number];

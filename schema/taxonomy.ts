@@ -64,6 +64,10 @@ export const actions = [
   // keys: what became of one, and who took one into use
   'key.outcome',
   'key.use',
+  // the platform and its instances
+  'instance.create',
+  'isolation.probe',
+  'isolation.breach',
   // use of the trail itself
   'trail.read',
   'trail.disclose',

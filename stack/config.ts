@@ -2,7 +2,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { z } from 'zod';
-import type { InstanceId } from '../schema/ids.ts';
 import { duties, dutyUri, type Duty } from '../store/provisioning/duties.ts';
 import type { ArchivePlace } from '../trail/archive/place.ts';
 import type { SelfCheckConfig } from './verifying.ts';
@@ -24,7 +23,12 @@ export interface Config {
     readonly adminUser: string;
     readonly adminPassword?: string;
     readonly replicaSetMembers?: readonly string[];
-    readonly instances: readonly InstanceId[];
+  };
+  readonly maintenance: {
+    readonly host: string;
+    readonly port: number;
+    readonly platformAdmin: string;
+    readonly platformTokenSha256?: string;
   };
   /** The first of five. */
   readonly sandboxPort: number;
@@ -60,6 +64,8 @@ export class ConfigError extends Error {
 export const processDuties = {
   api: ['appender', 'anchor', 'reader'],
   worker: ['appender', 'anchor', 'reader', 'projector', 'applier', 'keeper', 'witness', 'archiver'],
+  /** Besides these, the administrator's connection. */
+  maintenance: ['appender', 'anchor', 'reader', 'provisioner'],
 } as const satisfies Record<string, readonly Duty[]>;
 
 type Values = { readonly [K in keyof typeof settings]: z.infer<(typeof settings)[K]['schema']> };
@@ -104,7 +110,12 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
       adminUser: value.TRAILKEEPER_MONGODB_ADMIN_USER,
       ...present('adminPassword', value.TRAILKEEPER_MONGODB_ADMIN_PASSWORD),
       ...present('replicaSetMembers', value.TRAILKEEPER_REPLICA_SET_MEMBERS),
-      instances: value.TRAILKEEPER_INSTANCES,
+    },
+    maintenance: {
+      host: value.TRAILKEEPER_MAINTENANCE_HOST,
+      port: value.TRAILKEEPER_MAINTENANCE_PORT,
+      platformAdmin: value.TRAILKEEPER_PLATFORM_ADMIN,
+      ...present('platformTokenSha256', value.TRAILKEEPER_PLATFORM_TOKEN_SHA256),
     },
     sandboxPort: value.TRAILKEEPER_SANDBOX_PORT,
     folders: {

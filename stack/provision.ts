@@ -1,10 +1,12 @@
 /**
- * The provisioning job (`node stack/provision.ts`): makes MongoDB ready for the processes, then ends. Safe to run again
- * at any time, and to run at each deployment. Exits 0 when done, 1 with one message when it can't be.
+ * The provisioning job (`node stack/provision.ts`): makes MongoDB ready for the processes, then ends. It
+ * creates no instances: those come by the steps of activities/instances/ alone. Safe to run again at any time, and to run at each
+ * deployment. Exits 0 when done, 1 with one message when it can't be.
  */
 import { MongoClient } from 'mongodb';
 import { checkAuthority } from '../store/provisioning/authority.ts';
 import { duties, type Duty } from '../store/provisioning/duties.ts';
+import { listFollowed } from '../store/instances.ts';
 import { provisionDatabase } from '../store/provisioning/provision.ts';
 import { ConfigError, loadConfig, type Config } from './config.ts';
 import { ServersError } from './servers/errors.ts';
@@ -15,7 +17,7 @@ import { passwordSetting } from './settings.ts';
 const memberPort = 27_017;
 
 export async function provision(config: Config, say: (line: string) => void, port = memberPort): Promise<void> {
-  const { adminUser, adminPassword, replicaSetMembers, instances } = config.provisioning;
+  const { adminUser, adminPassword, replicaSetMembers } = config.provisioning;
   const uri = adminUri(config);
   const passwords = allPasswords(config);
   if (replicaSetMembers !== undefined) {
@@ -35,15 +37,17 @@ export async function provision(config: Config, say: (line: string) => void, por
     if (authority.state === 'lacking') {
       throw new ServersError('MONGODB_UNFIT', `MongoDB can't be provisioned: ${authority.reason}.`);
     }
+    // Those that are there get what a newer version adds.
+    const instances = (await listFollowed(admin)).map(({ instance }) => instance);
     await provisionDatabase(admin, { instances, passwords });
-    say(`provisioned ${instances.join(', ')}, and the users of ${duties.length} duties`);
+    say(`provisioned the control database, the users of ${duties.length} duties, and ${instances.length} instances`);
   } finally {
     await admin.close();
   }
 }
 
-/** MONGODB_URI with its own user, or with the administrator's where it has none. */
-function adminUri(config: Config): string {
+/** MONGODB_URI with its own user, or with the administrator's where it has none. Holds a password: never log it. */
+export function adminUri(config: Config): string {
   const { uri } = config.mongodb;
   const { adminUser, adminPassword } = config.provisioning;
   if (uri === undefined) throw new ConfigError(['MONGODB_URI is not set']);

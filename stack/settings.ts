@@ -4,7 +4,7 @@
  */
 import { isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
-import { instanceIdPattern, type InstanceId } from '../schema/ids.ts';
+import { principalIdPattern } from '../schema/ids.ts';
 import { duties, type Duty } from '../store/provisioning/duties.ts';
 import { parseArchivePlace } from '../trail/archive/place.ts';
 
@@ -44,10 +44,11 @@ const list = <T extends string>(pattern: RegExp, what: string) =>
   });
 
 /**
- * `production`: the processes read it wherever they run. `provisioning`: only `stack/provision.ts` does. `embedded`:
- * only what runs on one machine (`npm start`).
+ * `production`: the processes read it wherever they run. `administration`: what holds the administrator's connection does
+ * (`stack/provision.ts`, `stack/maintenance.ts`). `provisioning`, `maintenance`: only the one of them. `embedded`: only
+ * what runs on one machine (`npm start`).
  */
-export type SettingScope = 'production' | 'provisioning' | 'embedded';
+export type SettingScope = 'production' | 'administration' | 'provisioning' | 'maintenance' | 'embedded';
 
 interface Setting<S extends z.ZodType = z.ZodType> {
   readonly meaning: string;
@@ -180,22 +181,41 @@ export const settings = {
     z.coerce.number('must be a number of days').min(1).max(3650).default(30),
     'How long objects are locked in S3, in days; extended again and again before they end.',
   ),
+  TRAILKEEPER_MAINTENANCE_HOST: setting(
+    'maintenance',
+    host.default('127.0.0.1'),
+    'Address that /healthz of the maintenance process listens on.',
+  ),
+  TRAILKEEPER_MAINTENANCE_PORT: setting(
+    'maintenance',
+    port.default(4582),
+    'Port that /healthz of the maintenance process listens on.',
+  ),
+  TRAILKEEPER_PLATFORM_ADMIN: setting(
+    'maintenance',
+    z.string().regex(principalIdPattern, 'must be the name of a principal').default('operator'),
+    'The first operator of the platform: who may create instances.',
+  ),
+  TRAILKEEPER_PLATFORM_TOKEN_SHA256: setting(
+    'maintenance',
+    z
+      .string()
+      .regex(/^[0-9a-f]{64}$/, 'must be a SHA-256, 64 lower-case hex digits')
+      .optional(),
+    'SHA-256 of their token, `tk_platform_admin_` and 32 random bytes in base64url, which only they keep. Needed at the ' +
+      'first start.',
+  ),
   TRAILKEEPER_MONGODB_ADMIN_USER: setting(
-    'provisioning',
+    'administration',
     z.string().default('root'),
     'Who provisions, where MONGODB_URI carries no user.',
   ),
-  TRAILKEEPER_MONGODB_ADMIN_PASSWORD: setting('provisioning', password, 'Their password.'),
+  TRAILKEEPER_MONGODB_ADMIN_PASSWORD: setting('administration', password, 'Their password.'),
   TRAILKEEPER_REPLICA_SET_MEMBERS: setting(
     'provisioning',
     list(hostAndPortPattern, 'host:port').optional(),
     'Members of a new replica set, host:port, separated by commas. When set, provisioning first initiates the set ' +
       'through the member that answers on 127.0.0.1:27017, and creates the administrator.',
-  ),
-  TRAILKEEPER_INSTANCES: setting(
-    'provisioning',
-    list<InstanceId>(instanceIdPattern, 'instance names').default(['acme', 'globex'] as InstanceId[]),
-    'Instances to provision, separated by commas.',
   ),
   TRAILKEEPER_SECRETS_DIR: setting(
     'embedded',

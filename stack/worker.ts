@@ -4,7 +4,6 @@
  * how it is; SIGTERM and SIGINT let what is under way end, and then end it.
  */
 import { randomUUID } from 'node:crypto';
-import { createServer } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MongoClient } from 'mongodb';
 import { connectorOf, toolNamed } from '../activities/connectors/registry.ts';
@@ -12,7 +11,7 @@ import { createActivities } from '../activities/createActivities.ts';
 import { logToStderr, placeOf, type Log } from '../api/log.ts';
 import type { InstanceId } from '../schema/ids.ts';
 import { createControlTail } from '../store/applier.ts';
-import { findInstance, listInstances } from '../store/instances.ts';
+import { findFollowed, findInstance, listFollowed } from '../store/instances.ts';
 import { recordVoids } from '../store/voids.ts';
 import { openFileKeyProvider } from '../trail/keys/file-provider.ts';
 import type { KeyProvider } from '../trail/keys/provider.ts';
@@ -22,17 +21,17 @@ import { createTileTail } from '../trail/tails/tile-tail.ts';
 import { openTrail, type Trail } from '../trail/trail.ts';
 import { archivesOf, startArchiving } from './archiving.ts';
 import { ConfigError, dutyUris, loadConfig, processDuties, requireServers, type Config } from './config.ts';
+import { serveHealth } from './health.ts';
 import { actionInstance, temporalKeys, UnknownInstance } from './temporal/instances.ts';
 import { createTemporalClient } from './temporal/client.ts';
-import { bundleWorkflows, startWorkers, type RunningWorkers } from './temporal/workers.ts';
+import { keepWorking } from './temporal/keepWorking.ts';
+import { bundleWorkflows, startWorkers } from './temporal/workers.ts';
 import { startCheckSchedules, verificationActivities } from './verifying.ts';
 import { startWitnessing } from './witnessing.ts';
 
 const serverSelectionMs = 5000;
 /** How soon a new instance is noticed. */
 const instancesEveryMs = 5000;
-const restartMsMin = 1000;
-const restartMsMax = 30_000;
 
 export interface RunningWorker {
   readonly port: number;
@@ -93,7 +92,7 @@ export const startWorker = async (config: Config, log: Log = logToStderr): Promi
   };
   const checkSchedules = startCheckSchedules(verifying);
   const temporal = keepWorking(
-    () =>
+    async () =>
       startWorkers({
         address: temporalAddress,
         namespace: config.temporal.namespace,
@@ -110,7 +109,7 @@ export const startWorker = async (config: Config, log: Log = logToStderr): Promi
         },
         onError: (activity, error) =>
           log({ level: 'warn', message: 'an activity will be tried again', activity, ...placeOf(error) }),
-        ...bundled,
+        bundle: await bundled(),
       }),
     stopping.signal,
     log,
@@ -135,7 +134,12 @@ export const startWorker = async (config: Config, log: Log = logToStderr): Promi
 };
 
 /** Made once a process: a restart of the workers needs no new one. */
-const bundled: { bundle?: Awaited<ReturnType<typeof bundleWorkflows>> } = {};
+const bundled = (): ReturnType<typeof bundleWorkflows> => {
+  bundle ??= bundleWorkflows();
+  bundle.catch(() => (bundle = undefined));
+  return bundle;
+};
+let bundle: ReturnType<typeof bundleWorkflows> | undefined;
 
 /** What belongs to each instance, made when it is first needed; what failed is tried again. */
 class Opened<T> {
@@ -162,7 +166,7 @@ const openInstanceTrail = async (
   keys: KeyProvider,
   { horizonMs }: Config,
 ): Promise<Trail> => {
-  const record = await findInstance(clients.reader, instance);
+  const record = await findFollowed(clients.reader, instance);
   if (!record) throw new UnknownInstance('there is no instance of this name');
   return openTrail(instance, record.origin, { clients, keys, writer: { horizonMs } });
 };
@@ -192,67 +196,13 @@ const followLogs = async (
   });
   while (!signal.aborted) {
     try {
-      for (const { instance } of await listInstances(clients.reader)) runner.follow(instance);
+      for (const { instance } of await listFollowed(clients.reader)) runner.follow(instance);
     } catch (error) {
       log({ level: 'warn', message: 'the instances can not be listed now', ...placeOf(error) });
     }
     await delay(instancesEveryMs, undefined, { signal }).catch(() => undefined);
   }
   await runner.stop();
-};
-
-interface Work {
-  isHealthy(): boolean;
-  /** Resolves after the signal, when the workers have ended. */
-  readonly done: Promise<void>;
-}
-
-/** Starts the Temporal workers, and again where Temporal is away or a worker fails. */
-const keepWorking = (start: () => Promise<RunningWorkers>, signal: AbortSignal, log: Log): Work => {
-  let workers: RunningWorkers | undefined;
-  const work = async (): Promise<void> => {
-    for (let waitMs = restartMsMin; !signal.aborted; waitMs = Math.min(waitMs * 2, restartMsMax)) {
-      try {
-        bundled.bundle ??= await bundleWorkflows();
-        workers = await start();
-        waitMs = restartMsMin;
-        await Promise.race([workers.done, aborted(signal)]);
-        if (signal.aborted) await workers.stop();
-      } catch (error) {
-        log({ level: 'error', message: 'the Temporal workers will be started again', ...placeOf(error) });
-      }
-      workers = undefined;
-      await delay(waitMs, undefined, { signal }).catch(() => undefined);
-    }
-  };
-  return { isHealthy: () => workers?.isHealthy() ?? false, done: work() };
-};
-
-const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
-
-const serveHealth = async (
-  { host, port }: Config['worker'],
-  isHealthy: () => boolean,
-): Promise<{ readonly port: number; close(): Promise<void> }> => {
-  const server = createServer((request, response) => {
-    const found = request.method === 'GET' && request.url === '/healthz';
-    const status = found ? (isHealthy() ? 200 : 503) : 404;
-    response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
-    response.end(JSON.stringify({ status: status === 200 ? 'ok' : status === 503 ? 'starting' : 'unknown' }));
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, resolve);
-  });
-  const address = server.address();
-  return {
-    port: typeof address === 'object' && address !== null ? address.port : port,
-    close: () => new Promise((resolve) => server.close(() => resolve())),
-  };
 };
 
 const main = async (): Promise<void> => {

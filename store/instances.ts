@@ -1,11 +1,13 @@
 /**
  * The instances: what was given to each when it was made and never changes (the record), and its switch (the kill flag),
- * together with how far the control applier has come.
+ * together with how far the control applier has come. An instance that is being created has a record that only those see
+ * who create it and who follow its log: to everybody else it is as absent as one that nobody thought of.
  */
 import { randomBytes } from 'node:crypto';
 import { MongoServerError, type MongoClient } from 'mongodb';
-import type { InstanceId } from '../schema/ids.ts';
+import type { EventId, InstanceId } from '../schema/ids.ts';
 import { toWrite, type AppliedEntry, type Plan, type VoidReason } from './change.ts';
+import { derivedEventId } from './derived-id.ts';
 import { controlCollection } from './newest-entry.ts';
 
 export interface InstanceRecord {
@@ -23,6 +25,18 @@ interface RecordDocument {
   logId: string;
   origin: string;
   created: Date;
+  /** The request that it is created for; absent where it was there before there were requests. */
+  request?: string;
+  /** Absent once it is active: the state in which nothing is left to say. */
+  state?: 'provisioning' | 'undoing';
+}
+
+/** How far an instance's creation has come. */
+export type InstanceState = 'provisioning' | 'undoing' | 'active';
+
+export interface CreationRecord extends InstanceRecord {
+  readonly state: InstanceState;
+  readonly request?: EventId;
 }
 
 interface SwitchDocument {
@@ -50,41 +64,128 @@ const record = ({ _id, logId, origin, created }: RecordDocument): InstanceRecord
   created,
 });
 
-/** The record of an instance, made where it has none. `logHost`: where logs are served, `host[:port]`; kept from then on. */
+/** Everybody but those who create: what is not active is not there. */
+const active = { logId: { $exists: true }, state: { $exists: false } } as const;
+
+/**
+ * Takes a name for a request, with a log id of its own. `logHost`: where logs are served, `host[:port]`; kept from then
+ * on. `taken`: the name has a record of another request. Inserting is the compare-and-set: of two requests one has it.
+ */
+export const reserveInstance = async (
+  client: MongoClient /* provisioner duty */,
+  { instance, request, logHost, now }: { instance: InstanceId; request: EventId; logHost: string; now: Date },
+): Promise<'reserved' | 'active' | 'taken'> => {
+  const logId = randomBytes(16).toString('hex');
+  const document: RecordDocument = {
+    _id: instance,
+    logId,
+    origin: `${logHost}/log/${logId}`,
+    created: now,
+    request,
+    state: 'provisioning',
+  };
+  try {
+    await recordsOf(client).insertOne(document);
+    return 'reserved';
+  } catch (error) {
+    if (!(error instanceof MongoServerError && error.code === 11_000)) throw error;
+  }
+  const kept = await findCreation(client, instance);
+  if (kept?.request !== request || kept.state === 'undoing') return 'taken';
+  return kept.state === 'active' ? 'active' : 'reserved';
+};
+
+/** The one write after which an instance is there. False where the name is not this request's to give. */
+export const activateInstance = async (
+  client: MongoClient /* provisioner duty */,
+  instance: InstanceId,
+  request: EventId,
+): Promise<boolean> => {
+  await recordsOf(client).updateOne({ _id: instance, request, state: 'provisioning' }, { $unset: { state: '' } });
+  const kept = await findCreation(client, instance);
+  return kept?.request === request && kept.state === 'active';
+};
+
+/** From here on nothing more is made for this request. False where there is nothing of it to undo, or it is active. */
+export const beginUndoing = async (
+  client: MongoClient /* provisioner duty */,
+  instance: InstanceId,
+  request: EventId,
+): Promise<boolean> => {
+  await recordsOf(client).updateOne({ _id: instance, request, state: 'provisioning' }, { $set: { state: 'undoing' } });
+  const kept = await findCreation(client, instance);
+  return kept?.request === request && kept.state === 'undoing';
+};
+
+/** The last of undoing: the name is free again. */
+export const releaseName = async (
+  client: MongoClient /* provisioner duty */,
+  instance: InstanceId,
+  request: EventId,
+): Promise<void> => {
+  await recordsOf(client).deleteOne({ _id: instance, request, state: 'undoing' });
+};
+
+/** An instance in whatever state it is. For those who create instances, and for them alone. */
+export const findCreation = async (client: MongoClient, instance: InstanceId): Promise<CreationRecord | undefined> => {
+  const document = await recordsOf(client).findOne({ _id: instance, logId: { $exists: true } });
+  if (document === null) return undefined;
+  const { request, state = 'active' } = document;
+  return { ...record(document), state, ...(request !== undefined && { request: request as EventId }) };
+};
+
+/**
+ * The record of an instance, made where it has none, and active from the start: for one that is set up within this
+ * process, before anybody else can ask for it.
+ */
 export const ensureInstance = async (
   client: MongoClient /* provisioner duty */,
   instance: InstanceId,
   logHost: string,
   now: Date,
 ): Promise<InstanceRecord> => {
-  const logId = randomBytes(16).toString('hex');
-  const document = { _id: instance, logId, origin: `${logHost}/log/${logId}`, created: now };
-  try {
-    await recordsOf(client).insertOne(document);
-  } catch (error) {
-    // Its record stands: it was made before, or another process was first.
-    if (!(error instanceof MongoServerError && error.code === 11_000)) throw error;
-  }
+  const request = derivedEventId(0, `instance\n${instance}`);
+  await reserveInstance(client, { instance, request, logHost, now });
+  await activateInstance(client, instance, request);
   const kept = await findInstance(client, instance);
   if (kept === undefined) throw new Error(`the record of the instance ${instance} was written but can't be read back`);
   return kept;
 };
 
 export const findInstance = async (client: MongoClient, instance: InstanceId): Promise<InstanceRecord | undefined> => {
-  const document = await recordsOf(client).findOne({ _id: instance, logId: { $exists: true } });
+  const document = await recordsOf(client).findOne({ _id: instance, ...active });
   return document === null ? undefined : record(document);
 };
 
 export const findInstanceByLog = async (client: MongoClient, logId: string): Promise<InstanceRecord | undefined> => {
-  const document = await recordsOf(client).findOne({ logId });
+  const document = await recordsOf(client).findOne({ ...active, logId });
   return document === null ? undefined : record(document);
 };
 
-/** All instances, by id. */
-export const listInstances = async (client: MongoClient): Promise<InstanceRecord[]> =>
+/** Instances by name: all, or at most so many after one. */
+export const listInstances = async (
+  client: MongoClient,
+  { after = '', limit = 0 }: { readonly after?: string; readonly limit?: number } = {},
+): Promise<InstanceRecord[]> =>
   (
     await recordsOf(client)
-      .find({ logId: { $exists: true } })
+      .find({ ...active, _id: { $gt: after } })
+      .sort({ _id: 1 })
+      .limit(limit)
+      .toArray()
+  ).map(record);
+
+/** One of `listFollowed`. */
+export const findFollowed = async (client: MongoClient, instance: InstanceId): Promise<InstanceRecord | undefined> => {
+  const found = await findCreation(client, instance);
+  return found?.state === 'undoing' ? undefined : found;
+};
+
+/** Those, and the ones that are being created: their logs have entries that must be applied before they are active. */
+export const listFollowed = async (client: MongoClient): Promise<InstanceRecord[]> =>
+  (
+    await recordsOf(client)
+      .find({ logId: { $exists: true }, state: { $ne: 'undoing' } })
       .sort({ _id: 1 })
       .toArray()
   ).map(record);

@@ -1,5 +1,6 @@
 /** Everything that a worker can be asked to run. */
 export { action } from './action.ts';
+export { createInstance } from './instances.ts';
 export { run } from './run.ts';
 export { repairProjections } from './repairProjections.ts';
 export { selfVerification } from './selfVerification.ts';

@@ -16,7 +16,10 @@ export const callerOf = async (request: IncomingMessage, authenticate: Authentic
   if (secret === undefined)
     throw new ApiError('UNAUTHENTICATED', 'send a token of the instance as "Authorization: Bearer <token>"');
   const found = await authenticate(secret, now);
-  if ('refused' in found)
-    throw new ApiError('UNAUTHENTICATED', 'the token does not hold: it is unknown, expired, revoked or disabled');
+  if ('refused' in found) throw tokenRefused();
   return found;
 };
+
+/** The same for every token that does not hold, whatever the reason. */
+export const tokenRefused = (): ApiError =>
+  new ApiError('UNAUTHENTICATED', 'the token does not hold: it is unknown, expired, revoked or disabled');

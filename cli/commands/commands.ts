@@ -7,6 +7,7 @@ import { diagnose } from './diagnose.ts';
 import { download } from './download.ts';
 import { events } from './events.ts';
 import { evidence } from './evidence.ts';
+import { createInstance, instances } from './instances.ts';
 import { checkpoint, correlate, disclose, gaps, prove } from './look.ts';
 import { record } from './record.ts';
 import { closeRun, handOff, openRun } from './runs.ts';
@@ -44,4 +45,6 @@ export const commands: readonly CliCommand[] = [
   publish,
   witnesses,
   configureWitnesses,
+  instances,
+  createInstance,
 ] as readonly CliCommand<never>[];

@@ -93,9 +93,9 @@ const performing = ({ tool, context, delegated }: Extract<AccessRequest, { ask: 
   };
 };
 
-const operating = ({ operation }: Extract<AccessRequest, { ask: 'operate' }>): Asked => ({
+const operating = ({ operation, platform }: Extract<AccessRequest, { ask: 'operate' }>): Asked => ({
   resource: { type: 'Operation', id: operation },
-  context: {},
+  context: { platform },
   entities: [],
 });
 

@@ -47,7 +47,13 @@ export type AccessRequest =
       readonly context: PerformContext;
       readonly delegated?: AccessDelegation;
     }
-  | { readonly ask: 'operate'; readonly principal: AccessPrincipal; readonly operation: Operation };
+  | {
+      readonly ask: 'operate';
+      readonly principal: AccessPrincipal;
+      readonly operation: Operation;
+      /** Whether the caller belongs to the platform's own instance. */
+      readonly platform: boolean;
+    };
 
 /** `<system>:<action>`: the one form in which scopes and tools are compared. */
 export const scopeOf = ({ system, action }: AccessTool): string => `${system}:${action}`;

@@ -13,8 +13,15 @@ export interface TaskQueues {
   readonly runs: string;
   /** What the platform does for itself: verification, rotation, provisioning. */
   readonly maintenance: string;
+  /** What needs the administrator's connection to MongoDB; one process alone holds it (stack/maintenance.ts). */
+  readonly provisioning: string;
 }
-export const taskQueues: TaskQueues = { actions: 'actions', runs: 'runs', maintenance: 'maintenance' };
+export const taskQueues: TaskQueues = {
+  actions: 'actions',
+  runs: 'runs',
+  maintenance: 'maintenance',
+  provisioning: 'provisioning',
+};
 
 export const runWorkflowId = (instance: InstanceId, run: RunId): string => `${instance}/run/${run}`;
 export const actionWorkflowId = (instance: InstanceId, intent: EventId): string => `${instance}/action/${intent}`;

@@ -74,6 +74,12 @@ export type Mutation = {
    */
   readonly recordEvents: ReadonlyArray<RecordResult>;
   /**
+   * Creates an instance: database, roles, keys, policies, archive, log, and its first members. All or nothing: until the
+   * last step it is there for nobody, and what fails is undone. The same `id` again goes on with the same creation and
+   * says how it stands. For operators of the platform only.
+   */
+  readonly createInstance: InstanceCreation;
+  /**
    * Opens a durable run. The same `id` again returns the same run. Pass `traceparent` on to whatever the agent calls
    * itself, so that it joins the same chain.
    */
@@ -141,6 +147,11 @@ export type MutationExportEvidenceArgs = {
 
 export type MutationRecordEventsArgs = {
   events: ReadonlyArray<Scalars['JSONObject']['input']>;
+};
+
+
+export type MutationCreateInstanceArgs = {
+  input: CreateInstanceInput;
 };
 
 
@@ -231,6 +242,8 @@ export type Query = {
    * (docs/diagnosis.md). NOT_FOUND where the instance has no event of the correlation id.
    */
   readonly diagnose: Diagnosis;
+  /** All instances that are there, by name. For operators of the platform only: no other instance can learn of them. */
+  readonly instances: Instances;
   /**
    * The latest signed checkpoint of the instance's log, with the cosignatures of its witnesses. Where a quorum of them is
    * demanded, the latest that has it, or that has waited for it for longer than is allowed. NOT_FOUND while the log is empty.
@@ -284,6 +297,13 @@ export type Query = {
 /** The role of the token that is used decides which operations are permitted (docs/graphql.md). */
 export type QueryDiagnoseArgs = {
   correlationId: Scalars['CorrelationId']['input'];
+};
+
+
+/** The role of the token that is used decides which operations are permitted (docs/graphql.md). */
+export type QueryInstancesArgs = {
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
 };
 
 
@@ -604,6 +624,76 @@ export type Refusal = {
   /** One of the error codes of docs/errors.md. */
   readonly code: Scalars['String']['output'];
   readonly message: Scalars['String']['output'];
+};
+
+export type Role =
+  | 'admin'
+  | 'agent'
+  | 'operator'
+  | 'approver'
+  | 'compliance'
+  | 'auditor'
+  | 'responder';
+
+export type Instances = {
+  readonly __typename?: 'Instances';
+  readonly instances: ReadonlyArray<Instance>;
+  /** Continue after this name; null: these are all. */
+  readonly next: Maybe<Scalars['String']['output']>;
+};
+
+export type Instance = {
+  readonly __typename?: 'Instance';
+  readonly instance: Scalars['String']['output'];
+  /** First line of its log's checkpoints, and name of its key. */
+  readonly origin: Scalars['String']['output'];
+  /** URL prefix of its log. */
+  readonly logUrl: Scalars['String']['output'];
+  readonly created: Scalars['DateTime']['output'];
+};
+
+export type CreateInstanceInput = {
+  /** UUIDv7 made by the caller; makes the call repeatable. */
+  readonly id: Scalars['EventId']['input'];
+  /** 1 to 40 of `a-z`, `0-9` and hyphens, beginning with a letter. It never changes. */
+  readonly instance: Scalars['String']['input'];
+  /** Who is there from the beginning, at least one of them an admin. */
+  readonly members: ReadonlyArray<InstanceMemberInput>;
+  /** How long to wait for the end of the creation, at most 60,000; 0 returns at once. By default 30,000. */
+  readonly waitMs?: InputMaybe<Scalars['Int']['input']>;
+};
+
+/** Somebody, in one role, with the token that stands for both. */
+export type InstanceMemberInput = {
+  readonly principal: Scalars['PrincipalId']['input'];
+  readonly kind: ActorKind;
+  readonly role: Role;
+  /**
+   * SHA-256 of the token, which the caller makes and keeps: `tk_<instance>_<role>_` and 32 random bytes in base64url.
+   * The platform never has the token itself.
+   */
+  readonly tokenSha256: Scalars['Sha256']['input'];
+};
+
+export type InstanceCreationState =
+  /** It goes on; ask again with the same `id`. */
+  | 'CREATING'
+  | 'ACTIVE'
+  /** Nothing of it is left; `error` says why. Ask with a new `id`. */
+  | 'UNDONE';
+
+export type InstanceCreation = {
+  readonly __typename?: 'InstanceCreation';
+  readonly id: Scalars['EventId']['output'];
+  readonly instance: Scalars['String']['output'];
+  readonly state: InstanceCreationState;
+  readonly error: Maybe<ErrorCode>;
+  readonly origin: Maybe<Scalars['String']['output']>;
+  readonly logUrl: Maybe<Scalars['String']['output']>;
+  /** Verifier key of its log. */
+  readonly vkey: Maybe<Scalars['String']['output']>;
+  /** Its signed checkpoint as it was when it became active. */
+  readonly checkpoint: Maybe<Scalars['String']['output']>;
 };
 
 /** A C2SP checkpoint, and where the log is served from. */
@@ -1473,6 +1563,13 @@ export type ResolversTypes = {
   RecordResult: ResolverTypeWrapper<RecordResult>;
   Receipt: ResolverTypeWrapper<Receipt>;
   Refusal: ResolverTypeWrapper<Refusal>;
+  Role: Role;
+  Instances: ResolverTypeWrapper<Instances>;
+  Instance: ResolverTypeWrapper<Instance>;
+  CreateInstanceInput: CreateInstanceInput;
+  InstanceMemberInput: InstanceMemberInput;
+  InstanceCreationState: InstanceCreationState;
+  InstanceCreation: ResolverTypeWrapper<InstanceCreation>;
   Checkpoint: ResolverTypeWrapper<Checkpoint>;
   InclusionProof: ResolverTypeWrapper<InclusionProof>;
   ConsistencyProof: ResolverTypeWrapper<ConsistencyProof>;
@@ -1582,6 +1679,11 @@ export type ResolversParentTypes = {
   RecordResult: RecordResult;
   Receipt: Receipt;
   Refusal: Refusal;
+  Instances: Instances;
+  Instance: Instance;
+  CreateInstanceInput: CreateInstanceInput;
+  InstanceMemberInput: InstanceMemberInput;
+  InstanceCreation: InstanceCreation;
   Checkpoint: Checkpoint;
   InclusionProof: InclusionProof;
   ConsistencyProof: ConsistencyProof;
@@ -1651,6 +1753,7 @@ export type MutationResolvers<ContextType = any, ParentType extends ResolversPar
   decideAction?: Resolver<ResolversTypes['Action'], ParentType, ContextType, RequireFields<MutationDecideActionArgs, 'input'>>;
   exportEvidence?: Resolver<ResolversTypes['EvidenceExport'], ParentType, ContextType, RequireFields<MutationExportEvidenceArgs, 'input'>>;
   recordEvents?: Resolver<ReadonlyArray<ResolversTypes['RecordResult']>, ParentType, ContextType, RequireFields<MutationRecordEventsArgs, 'events'>>;
+  createInstance?: Resolver<ResolversTypes['InstanceCreation'], ParentType, ContextType, RequireFields<MutationCreateInstanceArgs, 'input'>>;
   openRun?: Resolver<ResolversTypes['Run'], ParentType, ContextType, RequireFields<MutationOpenRunArgs, 'input'>>;
   performAction?: Resolver<ResolversTypes['Action'], ParentType, ContextType, RequireFields<MutationPerformActionArgs, 'input'>>;
   settleAction?: Resolver<ResolversTypes['Action'], ParentType, ContextType, RequireFields<MutationSettleActionArgs, 'input'>>;
@@ -1724,6 +1827,7 @@ export interface ActionNameScalarConfig extends GraphQLScalarTypeConfig<Resolver
 
 export type QueryResolvers<ContextType = any, ParentType extends ResolversParentTypes['Query'] = ResolversParentTypes['Query']> = {
   diagnose?: Resolver<ResolversTypes['Diagnosis'], ParentType, ContextType, RequireFields<QueryDiagnoseArgs, 'correlationId'>>;
+  instances?: Resolver<ResolversTypes['Instances'], ParentType, ContextType, RequireFields<QueryInstancesArgs, 'first'>>;
   checkpoint?: Resolver<ResolversTypes['Checkpoint'], ParentType, ContextType>;
   inclusionProof?: Resolver<ResolversTypes['InclusionProof'], ParentType, ContextType, Partial<QueryInclusionProofArgs>>;
   consistencyProof?: Resolver<ResolversTypes['ConsistencyProof'], ParentType, ContextType, RequireFields<QueryConsistencyProofArgs, 'from'>>;
@@ -1812,6 +1916,29 @@ export type ReceiptResolvers<ContextType = any, ParentType extends ResolversPare
 export type RefusalResolvers<ContextType = any, ParentType extends ResolversParentTypes['Refusal'] = ResolversParentTypes['Refusal']> = {
   code?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   message?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+};
+
+export type InstancesResolvers<ContextType = any, ParentType extends ResolversParentTypes['Instances'] = ResolversParentTypes['Instances']> = {
+  instances?: Resolver<ReadonlyArray<ResolversTypes['Instance']>, ParentType, ContextType>;
+  next?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
+export type InstanceResolvers<ContextType = any, ParentType extends ResolversParentTypes['Instance'] = ResolversParentTypes['Instance']> = {
+  instance?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  origin?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  logUrl?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  created?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
+export type InstanceCreationResolvers<ContextType = any, ParentType extends ResolversParentTypes['InstanceCreation'] = ResolversParentTypes['InstanceCreation']> = {
+  id?: Resolver<ResolversTypes['EventId'], ParentType, ContextType>;
+  instance?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  state?: Resolver<ResolversTypes['InstanceCreationState'], ParentType, ContextType>;
+  error?: Resolver<Maybe<ResolversTypes['ErrorCode']>, ParentType, ContextType>;
+  origin?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  logUrl?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  vkey?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  checkpoint?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
 };
 
 export type CheckpointResolvers<ContextType = any, ParentType extends ResolversParentTypes['Checkpoint'] = ResolversParentTypes['Checkpoint']> = {
@@ -2233,6 +2360,9 @@ export type Resolvers<ContextType = any> = {
   RecordResult?: RecordResultResolvers<ContextType>;
   Receipt?: ReceiptResolvers<ContextType>;
   Refusal?: RefusalResolvers<ContextType>;
+  Instances?: InstancesResolvers<ContextType>;
+  Instance?: InstanceResolvers<ContextType>;
+  InstanceCreation?: InstanceCreationResolvers<ContextType>;
   Checkpoint?: CheckpointResolvers<ContextType>;
   InclusionProof?: InclusionProofResolvers<ContextType>;
   ConsistencyProof?: ConsistencyProofResolvers<ContextType>;

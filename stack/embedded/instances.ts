@@ -1,33 +1,18 @@
-/** Sets the instances of a local start up, and keeps their tokens in the credentials file. */
+/** Sets the instances of a local start up, by the steps of every other, and keeps their tokens in the credentials file. */
 import { MongoClient } from 'mongodb';
+import { canaryInstance, platformInstance } from '../../domain/instances/names.ts';
 import type { InstanceId } from '../../schema/ids.ts';
-import { openControlState } from '../../store/control-state.ts';
-import { ensureInstance } from '../../store/instances.ts';
 import { dutyUri, type Duty } from '../../store/provisioning/duties.ts';
 import { openFileKeyProvider } from '../../trail/keys/file-provider.ts';
-import { openTrail } from '../../trail/trail.ts';
+import { archivesOf } from '../archiving.ts';
 import type { Config } from '../config.ts';
-import { demoInstances, demoSpec, type DemoInstance, type DemoVendors } from '../provision/demo.ts';
-import { provisionInstance } from '../provision/provision-instance.ts';
+import { beginOwnInstance, emptyArchive, type CreationParts, type OwnInstance } from '../provision/creation.ts';
+import { demoInstances, demoSpec, type DemoVendors } from '../provision/demo.ts';
+import { canarySpec, localPlatformSpec } from '../provision/platform.ts';
+import type { InstanceSpec } from '../provision/spec.ts';
 import { readCredentials, writeCredentials, type Credentials } from './credentials.ts';
 
 const needed = ['provisioner', 'appender', 'anchor', 'reader', 'applier'] as const satisfies readonly Duty[];
-type Clients = Record<(typeof needed)[number], MongoClient>;
-
-const withClients = async <T>(
-  adminUri: string,
-  passwords: Readonly<Record<Duty, string>>,
-  work: (clients: Clients) => Promise<T>,
-): Promise<T> => {
-  const clients = Object.fromEntries(
-    needed.map((duty) => [duty, new MongoClient(dutyUri(adminUri, duty, passwords[duty]))]),
-  ) as Clients;
-  try {
-    return await work(clients);
-  } finally {
-    await Promise.all(Object.values(clients).map((client) => client.close()));
-  }
-};
 
 export interface SetUpOptions {
   readonly config: Config;
@@ -35,71 +20,88 @@ export interface SetUpOptions {
   readonly passwords: Readonly<Record<Duty, string>>;
 }
 
-/** The instances' records: what the worker needs to follow their logs. */
-export const recordInstances = ({ config, adminUri, passwords }: SetUpOptions): Promise<void> =>
-  withClients(adminUri, passwords, async ({ provisioner }) => {
-    const logHost = config.publicUrl.replace(/^https?:\/\//, '');
-    for (const instance of demoInstances)
-      await ensureInstance(provisioner, instance as InstanceId, logHost, new Date());
+const withParts = async <T>(
+  { config, adminUri, passwords }: SetUpOptions,
+  work: (parts: CreationParts) => Promise<T>,
+): Promise<T> => {
+  const uris = [['admin', adminUri], ...needed.map((duty) => [duty, dutyUri(adminUri, duty, passwords[duty])])];
+  const clients = Object.fromEntries(uris.map(([name, uri]) => [name, new MongoClient(uri!)])) as Record<
+    (typeof needed)[number] | 'admin',
+    MongoClient
+  >;
+  try {
+    const keys = await openFileKeyProvider(config.folders.keys);
+    return await work({
+      clients,
+      keys,
+      archive: emptyArchive(archivesOf(config.archive)),
+      publicUrl: config.publicUrl,
+    });
+  } finally {
+    await Promise.all(Object.values(clients).map((client) => client.close()));
+  }
+};
+
+/** Without customers: nobody but the platform has a token for the canary. */
+const platformInstances = [platformInstance, canaryInstance] as const;
+
+/** Every step up to the first entries: what the worker needs to follow their logs. */
+export const beginInstances = (options: SetUpOptions): Promise<void> =>
+  withParts(options, async (parts) => {
+    for (const instance of [...platformInstances, ...demoInstances])
+      await beginOwnInstance(parts, instance as InstanceId);
   });
 
 /** Needs a running worker, which applies the control entries. Returns what stands in the credentials file. */
 export const setUpInstances = (options: SetUpOptions, vendors: DemoVendors): Promise<Credentials> =>
-  withClients(options.adminUri, options.passwords, async (clients) => {
+  withParts(options, async (parts) => {
     const { config } = options;
-    const keys = await openFileKeyProvider(config.folders.keys);
     const known = await readCredentials(config.folders.data);
     const credentials: Credentials = { ...known, endpoint: `${config.publicUrl}/graphql`, instances: {} };
-    for (const name of demoInstances) {
-      const tokens = known?.instances[name]?.tokens ?? {};
-      credentials.instances[name] = await setUp(name, { config, clients, keys, vendors, tokens }, (entry) => {
-        credentials.instances[name] = entry;
-        return writeCredentials(config.folders.data, {
-          ...credentials,
-          instances: { ...known?.instances, ...credentials.instances },
-        });
-      });
-    }
+    const setUp = async (name: string, spec: InstanceSpec): Promise<void> => {
+      const own = await beginOwnInstance(parts, name as InstanceId);
+      credentials.instances[name] = await furnished(
+        own,
+        spec,
+        config,
+        known?.instances[name]?.tokens ?? {},
+        (entry) => {
+          credentials.instances[name] = entry;
+          return writeCredentials(config.folders.data, {
+            ...credentials,
+            instances: { ...known?.instances, ...credentials.instances },
+          });
+        },
+      );
+      await own.activate();
+    };
+    await setUp(platformInstance, localPlatformSpec);
+    for (const name of demoInstances) await setUp(name, demoSpec(name, vendors));
+    const canary = await beginOwnInstance(parts, canaryInstance);
+    await canary.furnish(canarySpec, { waitMs });
+    await canary.activate();
     await writeCredentials(config.folders.data, credentials);
     return credentials;
   });
 
+const waitMs = 120_000;
+
 type InstanceCredentials = Credentials['instances'][string];
 
-const setUp = async (
-  name: DemoInstance,
-  parts: {
-    readonly config: Config;
-    readonly clients: Clients;
-    readonly keys: Awaited<ReturnType<typeof openFileKeyProvider>>;
-    readonly vendors: DemoVendors;
-    readonly tokens: Readonly<Record<string, string>>;
-  },
+const furnished = async (
+  { trail, furnish }: OwnInstance,
+  spec: InstanceSpec,
+  config: Config,
+  knownTokens: Readonly<Record<string, string>>,
   keep: (entry: InstanceCredentials) => Promise<void>,
 ): Promise<InstanceCredentials> => {
-  const { config, clients, keys } = parts;
-  const instance = name as InstanceId;
-  const { origin } = await ensureInstance(clients.provisioner, instance, '', new Date());
-  const trail = await openTrail(instance, origin, { clients, keys });
-  const log = `${new URL(config.publicUrl).protocol}//${origin}`;
-  const spec = demoSpec(name, parts.vendors);
   const principals = Object.fromEntries(spec.tokens.map(({ token, principal }) => [token, principal]));
   const entry = (tokens: Readonly<Record<string, string>>): InstanceCredentials => ({
-    log,
+    log: `${new URL(config.publicUrl).protocol}//${trail.origin}`,
     vkey: trail.vkey,
     tokens: { ...tokens },
     principals,
   });
-  const { tokens } = await provisionInstance({
-    clients,
-    keys,
-    trail,
-    state: openControlState(clients.reader, instance),
-    spec,
-    knownTokens: parts.tokens,
-    keepTokens: (secrets) => keep(entry(secrets)),
-    nowMs: Date.now,
-    waitMs: 120_000,
-  });
+  const { tokens } = await furnish(spec, { knownTokens, keepTokens: (secrets) => keep(entry(secrets)), waitMs });
   return entry(tokens);
 };

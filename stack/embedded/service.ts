@@ -7,7 +7,7 @@ import { ServersError } from '../servers/errors.ts';
 import { claimPort } from '../servers/ports.ts';
 
 export interface ServiceSpec {
-  readonly name: 'api' | 'worker';
+  readonly name: 'api' | 'worker' | 'maintenance';
   /** Entry point, from the repository root. */
   readonly entry: string;
   readonly env: NodeJS.ProcessEnv;

@@ -1,11 +1,11 @@
 /**
- * The embedded stack: MongoDB and Temporal (ours or given), the sandbox of vendor stand-ins, the worker and the API, on one
- * machine. The worker and the API are processes of their own, and hold the MongoDB users of their duties only.
+ * The embedded stack: MongoDB and Temporal (ours or given), the sandbox of vendor stand-ins, the worker, the maintenance
+ * process and the API, on one machine. Those three are processes of their own, and hold the MongoDB users of their duties
+ * only; the administrator's connection, the maintenance process alone.
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { MongoClient } from 'mongodb';
-import type { InstanceId } from '../../schema/ids.ts';
 import { dutyUri, type Duty } from '../../store/provisioning/duties.ts';
 import { provisionDatabase } from '../../store/provisioning/provision.ts';
 import { processDuties, type Config } from '../config.ts';
@@ -17,7 +17,7 @@ import { ServersError } from '../servers/errors.ts';
 import { startServers, type Servers } from '../servers/servers.ts';
 import { passwordSetting } from '../settings.ts';
 import type { Credentials } from './credentials.ts';
-import { recordInstances, setUpInstances } from './instances.ts';
+import { beginInstances, setUpInstances } from './instances.ts';
 import { startService } from './service.ts';
 import { startVendors, type SeededVendors } from './vendors.ts';
 
@@ -30,6 +30,8 @@ export interface EmbeddedStack {
   /** Ends every part, the servers last. Safe to call twice. */
   readonly stop: () => Promise<void>;
 }
+
+type ServiceName = keyof typeof processDuties;
 
 /** Throws ServersError or ConfigError; what had been started by then is stopped first. */
 export const startStack = async (
@@ -58,16 +60,16 @@ export const startStack = async (
     const { adminUri } = servers.mongodb;
     const passwords = ensureDutyPasswords(config.folders.secrets);
     await provision(adminUri, passwords);
-    say('MongoDB: databases, roles and users are there');
+    say('MongoDB: control database, roles and users are there');
 
     const { sandbox, seeded } = await startVendors(data, config.sandboxPort);
     stops.push(() => sandbox.stop());
     say(`sandbox: stand-ins of Salesforce, Slack, Gmail and Jira on ports ${config.sandboxPort + 1} and on`);
 
     const options = { config, adminUri, passwords };
-    await recordInstances(options);
+    await beginInstances(options);
     const services: ServerChild[] = [];
-    const service = async (name: 'api' | 'worker') => {
+    const service = async (name: ServiceName) => {
       const { host, port } = config[name];
       const child = await startService({
         name,
@@ -86,6 +88,7 @@ export const startStack = async (
     await service('worker');
     const credentials = await setUpInstances(options, { urls: sandbox.urls, credentials: sandbox.credentials });
     say(`instances: ${demoInstances.join(' and ')} are set up; tokens are in ${join(data, 'credentials.json')}`);
+    await service('maintenance');
     await service('api');
     return { credentials, sandbox, seeded, failed: firstFailure(servers, services), stop };
   } catch (error) {
@@ -97,22 +100,25 @@ export const startStack = async (
 const provision = async (adminUri: string, passwords: Record<Duty, string>): Promise<void> => {
   const admin = await MongoClient.connect(adminUri);
   try {
-    await provisionDatabase(admin, { instances: demoInstances as readonly string[] as InstanceId[], passwords });
+    await provisionDatabase(admin, { instances: [], passwords });
   } finally {
     await admin.close();
   }
 };
 
-/** A service gets the passwords of its own duties, and neither the administrator's nor the folder of all of them. */
+/**
+ * A service gets the passwords of its own duties, and not the folder of all of them; the administrator's, in MongoDB's
+ * address, the maintenance process alone.
+ */
 const serviceEnvironment = (
-  name: 'api' | 'worker',
+  name: ServiceName,
   servers: Servers,
   passwords: Readonly<Record<Duty, string>>,
   config: Config,
 ): NodeJS.ProcessEnv => {
   const own: readonly Duty[] = processDuties[name];
   return {
-    MONGODB_URI: withoutUser(servers.mongodb.adminUri),
+    MONGODB_URI: name === 'maintenance' ? servers.mongodb.adminUri : withoutUser(servers.mongodb.adminUri),
     TEMPORAL_ADDRESS: servers.temporal.address,
     TRAILKEEPER_PUBLIC_URL: config.publicUrl,
     TRAILKEEPER_WITNESS_LOOPBACK: 'true',

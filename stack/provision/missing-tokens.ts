@@ -15,7 +15,7 @@ export type TokenSecrets = Readonly<Record<string, string>>;
 
 export interface MissingTokens {
   readonly changes: readonly WantedChange[];
-  /** All of the specification's, the new ones among them. */
+  /** All of the specification's that are made here, the new ones among them. */
   readonly secrets: TokenSecrets;
 }
 
@@ -29,6 +29,11 @@ export const missingTokens = async (
   const changes: WantedChange[] = [];
   const secrets: Record<string, string> = {};
   for (const spec of tokens) {
+    if (spec.sha256 !== undefined) {
+      if ((await findToken(reader, instance, spec.token)) === undefined)
+        changes.push(issue(spec, spec.token, spec.sha256, nowMs));
+      continue;
+    }
     const kept = Object.hasOwn(known, spec.token) ? known[spec.token] : undefined;
     const state = await stateOf(spec, kept, reader, instance, nowMs);
     secrets[spec.token] = state.secret;
@@ -51,11 +56,14 @@ const stateOf = async (
     const usable = record?.sha256 === tokenDigest(kept) && !record.revoked && record.expires.getTime() > nowMs;
     if (usable) return { secret: kept, changes: [] };
     if (record === undefined && keptName === numbered(spec.token, issued.length + 1))
-      return { secret: kept, changes: [...issued.flatMap(revocation), issue(spec, keptName, kept, nowMs)] };
+      return {
+        secret: kept,
+        changes: [...issued.flatMap(revocation), issue(spec, keptName, tokenDigest(kept), nowMs)],
+      };
   }
   const name = numbered(spec.token, issued.length + 1);
   const secret = newTokenSecret(instance, name);
-  return { secret, changes: [...issued.flatMap(revocation), issue(spec, name, secret, nowMs)] };
+  return { secret, changes: [...issued.flatMap(revocation), issue(spec, name, tokenDigest(secret), nowMs)] };
 };
 
 const issuedUnder = async (base: string, reader: MongoClient, instance: InstanceId): Promise<TokenRecord[]> => {
@@ -71,7 +79,7 @@ const issuedUnder = async (base: string, reader: MongoClient, instance: Instance
 const revocation = ({ token, revoked }: TokenRecord): WantedChange[] =>
   revoked ? [] : [{ change: { change: 'token.revoke', token } }];
 
-const issue = ({ principal, role, lifetimeDays }: TokenSpec, token: string, secret: string, nowMs: number) => ({
+const issue = ({ principal, role, lifetimeDays }: TokenSpec, token: string, sha256: string, nowMs: number) => ({
   change: {
     change: 'token.issue' as const,
     token,
@@ -79,5 +87,5 @@ const issue = ({ principal, role, lifetimeDays }: TokenSpec, token: string, secr
     role,
     expires: expiryAfter(nowMs, lifetimeDays),
   },
-  part: { name: 'token', content: { sha256: tokenDigest(secret) } },
+  part: { name: 'token', content: { sha256 } },
 });

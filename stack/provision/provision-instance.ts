@@ -21,7 +21,11 @@ import { missingTokens, type TokenSecrets } from './missing-tokens.ts';
 import type { InstanceSpec } from './spec.ts';
 
 export interface ProvisionInstanceOptions {
-  readonly clients: { readonly applier: MongoClient; readonly reader: MongoClient };
+  readonly clients: {
+    /** Makes secrets and stages credentials. Where the specification has no connectors, the appender can do it as well. */
+    readonly applier: MongoClient;
+    readonly reader: MongoClient;
+  };
   readonly keys: KeyProvider;
   readonly trail: Trail;
   /** Its control tail must be running, in this process or another. */

@@ -48,6 +48,8 @@ export interface TokenSpec {
   readonly principal: string;
   readonly role: Role;
   readonly lifetimeDays: number;
+  /** Hex SHA-256 of a secret that somebody else made and keeps; where it is absent, a secret is made here. */
+  readonly sha256?: string;
 }
 
 export interface ConnectorSpec {

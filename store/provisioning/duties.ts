@@ -150,8 +150,8 @@ export const dutyPrivileges: Record<Duty, DutyPrivileges> = {
   },
   /** The only one who may remove from the record. No process holds it yet. */
   retention: { instance: { record: ['find', 'remove'] }, control: {} },
-  /** Names a new instance. Its database and roles are made over the administrator's connection. */
-  provisioner: { instance: {}, control: { instances: add } },
+  /** Names, activates and un-names instances. Database and roles are made over the administrator's connection. */
+  provisioner: { instance: {}, control: { instances: own } },
 };
 
 /** The MongoDB user of a duty, and the name of its role in each database. */

@@ -8,7 +8,7 @@ import { controlCollections, controlDatabase, instanceCollections, instanceDatab
 import { duties, type Duty } from './duties.ts';
 import { controlIndexes, instanceIndexes, type CollectionIndex } from './indexes.ts';
 import { reconcileRoles, rolesOf } from './roles.ts';
-import { reconcileUser } from './users.ts';
+import { grantRoles, reconcileUser, revokeRoles } from './users.ts';
 
 export interface ProvisionOptions {
   /** The duties' users get roles in these; roles in instances provisioned before are kept. */
@@ -17,24 +17,49 @@ export interface ProvisionOptions {
 }
 
 /**
- * `admin` is a user that `checkAuthority` accepts. Throws `ReservedInstanceError` before anything is changed, and the
- * driver's errors; an index whose definition differs from the one that is there fails (code 85 or 86), since rebuilding
- * it is a migration.
+ * What all instances share (the control database and the duties' users), and these instances' databases. `admin` is a
+ * user that `checkAuthority` accepts. Throws `ReservedInstanceError` before anything is changed, and the driver's errors;
+ * an index whose definition differs from the one that is there fails (code 85 or 86), since rebuilding it is a migration.
  */
 export async function provisionDatabase(admin: MongoClient, options: ProvisionOptions): Promise<void> {
-  const databases = options.instances.map(instanceDatabase);
+  options.instances.forEach(instanceDatabase);
   const control = admin.db(controlDatabase);
   await prepareCollections(control, controlCollections, controlIndexes);
   await reconcileRoles(control, 'control');
-  for (const name of databases) {
-    const db = admin.db(name);
-    await prepareCollections(db, instanceCollections, instanceIndexes);
-    await reconcileRoles(db, 'instance');
-  }
-  for (const duty of duties) {
-    await reconcileUser(admin.db('admin'), duty, options.passwords[duty], rolesOf(duty, databases, controlDatabase));
-  }
+  for (const duty of duties)
+    await reconcileUser(admin.db('admin'), duty, options.passwords[duty], rolesOf(duty, [], controlDatabase));
+  for (const instance of options.instances) await provisionInstanceDatabase(admin, instance);
 }
+
+/** One instance's database, and the roles in it for the duties' users, who are there already. No password is needed. */
+export async function provisionInstanceDatabase(admin: MongoClient, instance: InstanceId): Promise<void> {
+  const db = admin.db(instanceDatabase(instance));
+  await prepareCollections(db, instanceCollections, instanceIndexes);
+  await reconcileRoles(db, 'instance');
+  for (const duty of duties) await grantRoles(admin.db('admin'), duty, rolesOf(duty, [db.databaseName]));
+}
+
+/**
+ * Takes an instance away that never came to be: its database, roles and users' hold on them, and what it has in the
+ * control database. Its record is left to whoever made it, and its wrapped keys stay: nothing is left that they open,
+ * processes may hold them still, and whoever gets the name next goes on with them.
+ */
+export async function dropInstance(admin: MongoClient, instance: InstanceId, origin: string): Promise<void> {
+  const db = admin.db(instanceDatabase(instance));
+  // Users first: one who holds a role that is not there can't be told from one whose role was lost.
+  for (const duty of duties) await revokeRoles(admin.db('admin'), duty, rolesOf(duty, [db.databaseName]));
+  await db.command({ dropAllRolesFromDatabase: 1, writeConcern: { w: 'majority', j: true } });
+  await db.dropDatabase({ writeConcern: { w: 'majority', j: true } });
+  const control = admin.db(controlDatabase);
+  // What belongs to an instance is named `<instance>/...`, and what belongs to its log, after the log's origin.
+  const owned = [`${instance}/`, origin].map((prefix) => ({ _id: { $gte: prefix, $lt: `${prefix}\uffff` } }));
+  for (const name of controlCollections.filter((one) => !keysOfInstances.has(one)))
+    await control
+      .collection<{ _id: string }>(name)
+      .deleteMany({ $or: owned }, { writeConcern: { w: 'majority', j: true } });
+}
+
+const keysOfInstances: ReadonlySet<string> = new Set(['keys', 'keyrings', 'signingKeys', 'verifierKeys']);
 
 const namespaceExists = 48;
 

@@ -32,10 +32,10 @@ export async function reconcileRoles(db: Db, kind: 'instance' | 'control'): Prom
 }
 
 /** The databases' roles that the user of a duty must hold. */
-export function rolesOf(duty: Duty, instanceDatabases: readonly string[], controlDatabase: string) {
+export function rolesOf(duty: Duty, instanceDatabases: readonly string[], controlDatabase?: string) {
   const databases = [
     ...(hasAny(duty, 'instance') ? instanceDatabases : []),
-    ...(hasAny(duty, 'control') ? [controlDatabase] : []),
+    ...(controlDatabase !== undefined && hasAny(duty, 'control') ? [controlDatabase] : []),
   ];
   return databases.map((db) => ({ role: dutyUser(duty), db }));
 }

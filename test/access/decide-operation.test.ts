@@ -3,12 +3,29 @@ import { buildASTSchema, concatAST, parse } from 'graphql';
 import { describe, expect, it } from 'vitest';
 import { decideOperation } from '../../domain/access/decide-operation.ts';
 import { cedarSchema } from '../../schema/cedar/texts.ts';
+import { platformInstance } from '../../domain/instances/names.ts';
 import { roles, type Role } from '../../schema/control.ts';
+import type { InstanceId } from '../../schema/ids.ts';
 import { operations, type Operation } from '../../schema/operations.ts';
 import { defaultSet, setOf } from './sets.ts';
 
-const decide = (role: Role, operation: Operation, policySet: typeof defaultSet | undefined = defaultSet) =>
-  decideOperation({ principal: 'x', kind: role === 'agent' ? 'agent' : 'human', role }, operation, policySet, 3);
+const acme = 'acme' as InstanceId;
+
+const decide = (
+  role: Role,
+  operation: Operation,
+  policySet: typeof defaultSet | undefined = defaultSet,
+  instance = acme,
+) =>
+  decideOperation(
+    { instance, principal: 'x', kind: role === 'agent' ? 'agent' : 'human', role },
+    operation,
+    policySet,
+    3,
+  );
+
+/** Only in the platform's own instance. */
+const platformOnly: Operation[] = ['instances', 'createInstance'];
 
 const checking: Operation[] = ['startSelfVerification'];
 const mending: Operation[] = ['repairProjections'];
@@ -51,17 +68,32 @@ describe('operations of the API', () => {
   });
 
   it.each(operations)('%s is permitted to some role', (operation) => {
-    expect(roles.filter((role) => decide(role, operation).authorization.result === 'allow')).not.toEqual([]);
+    const instance = platformOnly.includes(operation) ? platformInstance : acme;
+    const allowed = roles.filter(
+      (role) => decide(role, operation, defaultSet, instance).authorization.result === 'allow',
+    );
+    expect(allowed).not.toEqual([]);
+  });
+
+  it.each(platformOnly)('%s is forbidden in every instance but the platform, whatever it publishes', (operation) => {
+    const greedy = setOf('@id("everything") permit (principal, action, resource);');
+    for (const role of roles) {
+      expect(decide(role, operation, greedy).authorization).toMatchObject({
+        result: 'deny',
+        policies: ['platform.instances'],
+      });
+      expect(decide(role, operation, greedy, platformInstance).authorization.result).toBe('allow');
+    }
   });
 
   it('an agent approves nothing, even with an approver role', () => {
-    const caller = { principal: 'bot', kind: 'agent', role: 'approver' } as const;
+    const caller = { instance: acme, principal: 'bot', kind: 'agent', role: 'approver' } as const;
     expect(decideOperation(caller, 'decideAction', defaultSet, 3).authorization.result).toBe('deny');
   });
 
   it('nothing is permitted before a policy set is published, and the decision says so', () => {
     // A default parameter would stand in for `undefined`.
-    const caller = { principal: 'x', kind: 'human', role: 'admin' } as const;
+    const caller = { instance: acme, principal: 'x', kind: 'human', role: 'admin' } as const;
     expect(decideOperation(caller, 'publishVersion', undefined, -1)).toEqual({
       authorization: {
         about: 'caller',

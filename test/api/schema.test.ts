@@ -65,6 +65,7 @@ describe('every operation', () => {
       action: 'performAction',
       selfVerification: 'startSelfVerification',
       repairProjections: 'repairProjections',
+      createInstance: 'createInstance',
     };
     const operation = (workflow: string) => (startedBy as Record<string, string | undefined>)[workflow] ?? '';
     expect(Object.keys(workflows).filter((workflow) => !rootFields.includes(operation(workflow)))).toEqual([]);

@@ -72,6 +72,7 @@ async function workplace(environment: Environment, { at, trail }: Provisioned) {
   });
   const temporal = createTemporalClient(temporalAt, keys);
   const services: Services = {
+    instances: () => Promise.resolve([]),
     open: async () => opened,
     temporal,
     tools: createToolCatalogue([instantConnector]),

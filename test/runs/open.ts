@@ -164,9 +164,15 @@ export const openTestRuns = async (
   const temporal = createTemporalClient(temporalAddress, payloadKeys);
   const unreachable = createTemporalClient({ address: '127.0.0.1:1', namespace: testNamespace }, payloadKeys);
   const id = randomBytes(4).toString('hex');
-  const taskQueues = { actions: `actions-${id}`, runs: `runs-${id}`, maintenance: `maintenance-${id}` };
+  const taskQueues = {
+    actions: `actions-${id}`,
+    runs: `runs-${id}`,
+    maintenance: `maintenance-${id}`,
+    provisioning: `provisioning-${id}`,
+  };
   const services: Services = {
     open: () => Promise.resolve(opened),
+    instances: () => Promise.resolve([]),
     temporal,
     tools: createToolCatalogue([notebook]),
     actionDurations: { ...durations, ...options.durations },

@@ -45,14 +45,18 @@ const jobs = names.filter((name) => service(name).restart?.startsWith('on-failur
 
 /** What compose does with `${NAME}`, `${NAME:-default}`, `${NAME:?message}` and `$$`. */
 const interpolated = (value: string, given: (name: string) => string): string =>
-  value.replaceAll(/\$\$|\$\{([A-Z_]+)(?::-([^}]*)|:\?[^}]*)?\}/g, (whole, name?: string, fallback?: string) =>
+  value.replaceAll(/\$\$|\$\{([A-Z0-9_]+)(?::-([^}]*)|:\?[^}]*)?\}/g, (whole, name?: string, fallback?: string) =>
     name === undefined ? whole.slice(1) : (fallback ?? given(name)),
   );
+const given = (variable: string): string => {
+  if (variable.endsWith('_URL')) return 'https://trail.example';
+  return variable.endsWith('_SHA256') ? '0'.repeat(64) : `value of ${variable}`;
+};
 const filled = (name: string): Record<string, string> =>
   Object.fromEntries(
     Object.entries(environmentOf(name)).map(([key, value]) => [
       key,
-      interpolated(value, (variable) => (variable.endsWith('_URL') ? 'https://trail.example' : `value of ${variable}`)),
+      interpolated(value, (variable) => given(variable)),
     ]),
   );
 
@@ -66,7 +70,7 @@ describe('docker-compose.yml', () => {
 
   it('explains every variable that it takes from the environment', () => {
     const header = text.slice(0, text.indexOf('\nname:'));
-    const taken = new Set(Array.from(text.matchAll(/\$\{([A-Z_]+)/g), ([, name = '']) => name));
+    const taken = new Set(Array.from(text.matchAll(/\$\{([A-Z0-9_]+)/g), ([, name = '']) => name));
     expect(taken.size).toBeGreaterThan(duties.length);
     for (const name of taken) expect(header).toContain(name);
   });
@@ -76,7 +80,7 @@ describe('docker-compose.yml', () => {
       Object.entries(environmentOf(name)).filter(([key]) => /PASSWORD|PWD|KEYFILE/.test(key)),
     );
     expect(secrets.length).toBeGreaterThan(duties.length);
-    for (const [, value] of secrets) expect(value).toMatch(/^\$\{TRAILKEEPER_[A-Z_]+:\?\}$/);
+    for (const [, value] of secrets) expect(value).toMatch(/^\$\{TRAILKEEPER_[A-Z0-9_]+:\?\}$/);
   });
 });
 
@@ -88,7 +92,8 @@ describe("the processes' variables", () => {
   it.each([
     ['api', ['production']],
     ['worker', ['production']],
-    ['provision', ['production', 'provisioning']],
+    ['provision', ['production', 'administration', 'provisioning']],
+    ['maintenance', ['production', 'administration', 'maintenance']],
   ])('are all read by the code: %s', (name, scopes) => {
     const wrong = Object.keys(environmentOf(name)).filter((variable) => !scopes.includes(known[variable]?.scope ?? ''));
     expect(wrong).toEqual([]);
@@ -97,19 +102,31 @@ describe("the processes' variables", () => {
   it('are all there that the code reads', () => {
     const given = new Set([...Object.keys(environmentOf('api')), ...Object.keys(environmentOf('worker'))]);
     for (const variable of namesWithScope('production')) expect(given).toContain(variable);
-    for (const variable of namesWithScope('provisioning')) expect(environmentOf('provision')).toHaveProperty(variable);
+    const scopes = {
+      provision: ['administration', 'provisioning'],
+      maintenance: ['administration', 'maintenance'],
+    } as const;
+    for (const name of ['provision', 'maintenance'] as const)
+      for (const variable of scopes[name].flatMap(namesWithScope)) expect(environmentOf(name)).toHaveProperty(variable);
   });
 
   it.each([
     ['api', processDuties.api],
     ['worker', processDuties.worker],
+    ['maintenance', processDuties.maintenance],
     ['provision', duties],
   ] as const)('give %s the passwords of its duties and no others', (name, held) => {
     const passwords = Object.keys(environmentOf(name)).filter((key) => Object.hasOwn(dutyPasswordSettings, key));
     expect(passwords.toSorted()).toEqual(held.map(passwordSetting).toSorted());
   });
 
-  it.each(['api', 'worker'] as const)('make a configuration that %s can start with', (name) => {
+  it("give the administrator's password to the maintenance process and the job, and to nothing that serves requests", () => {
+    const holders = names.filter((name) => 'TRAILKEEPER_MONGODB_ADMIN_PASSWORD' in environmentOf(name));
+    expect(holders.toSorted()).toEqual(['maintenance', 'provision']);
+    expect(service('maintenance').ports).toBeUndefined();
+  });
+
+  it.each(['api', 'worker', 'maintenance'] as const)('make a configuration that %s can start with', (name) => {
     const config = loadConfig(filled(name));
     expect(requireServers(config)).toEqual({
       mongodbUri: 'mongodb://mongodb-1:27017,mongodb-2:27017,mongodb-3:27017/?replicaSet=rs0',
@@ -117,7 +134,7 @@ describe("the processes' variables", () => {
     });
     expect(Object.keys(dutyUris(config, 'mongodb://a', processDuties[name]))).toEqual([...processDuties[name]]);
     expect(service(name).volumes).toContainEqual(`keys:${config.folders.keys}`);
-    const port = name === 'api' ? config.api.port : config.worker.port;
+    const { port } = config[name];
     expect(service(name).healthcheck?.test.at(-1)).toContain(
       `http://127.0.0.1:${port}/${name === 'api' ? 'readyz' : 'healthz'}`,
     );
@@ -131,7 +148,6 @@ describe("the processes' variables", () => {
       adminUser: 'root',
       adminPassword: 'value of TRAILKEEPER_MONGODB_ADMIN_PASSWORD',
       replicaSetMembers: members,
-      instances: ['acme', 'globex'],
     });
     expect(service('provision').network_mode).toBe('service:mongodb-1');
   });
@@ -153,16 +169,17 @@ describe('the services', () => {
     expect(image).toMatch(/^[a-z/-]+:(\d+\.\d+(\.\d+)?[a-z0-9.-]*|\$\{TRAILKEEPER_VERSION:-\d+\.\d+\.\d+\})$/);
   });
 
-  it('start with the three entry points of the stack', () => {
+  it('start with the entry points of the stack', () => {
     expect(service('api').command).toEqual(['node', 'stack/api.ts']);
     expect(service('worker').command).toEqual(['node', 'stack/worker.ts']);
+    expect(service('maintenance').command).toEqual(['node', 'stack/maintenance.ts']);
     expect(service('provision').command).toEqual(['node', 'stack/provision.ts']);
   });
 
   it('are reached from outside through the API alone', () => {
     expect(names.filter((name) => service(name).ports !== undefined)).toEqual(['api']);
     const outside = names.filter((name) => service(name).networks?.includes('outside'));
-    expect(outside).toEqual(['api', 'worker']);
+    expect(outside).toEqual(['api', 'worker', 'maintenance']);
     expect(compose.networks).toMatchObject({ data: { internal: true } });
   });
 
@@ -184,7 +201,7 @@ describe('the services', () => {
   });
 
   it('wait for what they need: no process starts before MongoDB is provisioned and Temporal has its namespace', () => {
-    for (const name of ['api', 'worker']) {
+    for (const name of ['api', 'worker', 'maintenance']) {
       expect(service(name).depends_on).toEqual({
         provision: { condition: 'service_completed_successfully' },
         'temporal-namespace': { condition: 'service_completed_successfully' },

@@ -35,7 +35,8 @@ describe('the configuration', () => {
       worker: { host: '127.0.0.1', port: 4581 },
       mongodb: { embeddedPort: 27_117, passwords: {} },
       temporal: { namespace: 'trailkeeper', embeddedPort: 7833 },
-      provisioning: { adminUser: 'root', instances: ['acme', 'globex'] },
+      provisioning: { adminUser: 'root' },
+      maintenance: { host: '127.0.0.1', port: 4582, platformAdmin: 'operator' },
       folders: { data, keys: join(data, 'keys'), secrets: join(data, 'secrets') },
       introspection: false,
       selfCheck: {
@@ -100,7 +101,8 @@ describe('the configuration', () => {
     ['TRAILKEEPER_API_PORT', '70000', ''],
     ['TRAILKEEPER_API_HOST', 'a b', 'must be a host name or an address'],
     ['TEMPORAL_ADDRESS', 'http://temporal:7233', 'must be host:port'],
-    ['TRAILKEEPER_INSTANCES', 'acme,Globex', '"Globex" is none'],
+    ['TRAILKEEPER_REPLICA_SET_MEMBERS', 'a:1,b', '"b" is none'],
+    ['TRAILKEEPER_PLATFORM_TOKEN_SHA256', 'secret', 'must be a SHA-256'],
     ['TRAILKEEPER_INTROSPECTION', 'perhaps', 'must be true or false'],
     ['TRAILKEEPER_HORIZON_DAYS', '0', ''],
   ])('refuses %s=%s, naming the setting', (name, value, reason) => {

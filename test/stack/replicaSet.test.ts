@@ -4,13 +4,15 @@ import { join } from 'node:path';
 import { MongoClient } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { dutyUris, loadConfig } from '../../stack/config.ts';
-import { provision } from '../../stack/provision.ts';
+import { adminUri, provision } from '../../stack/provision.ts';
 import { startChild, type ServerChild } from '../../stack/servers/child.ts';
 import { claimPort } from '../../stack/servers/ports.ts';
 import { resolveProgram } from '../../stack/servers/resolve.ts';
 import { secretFile } from '../../stack/servers/secretFile.ts';
 import { passwordSetting } from '../../stack/settings.ts';
+import type { InstanceId } from '../../schema/ids.ts';
 import { duties } from '../../store/provisioning/duties.ts';
+import { provisionInstanceDatabase } from '../../store/provisioning/provision.ts';
 
 /** As docker-compose.yml starts them: three members that share a key, with authentication, not yet a set. */
 let folder: string;
@@ -45,14 +47,16 @@ describe('provisioning a new replica set of three', () => {
       TRAILKEEPER_DATA_DIR: folder,
       TRAILKEEPER_REPLICA_SET_MEMBERS: addresses,
       TRAILKEEPER_MONGODB_ADMIN_PASSWORD: 'p@ssword of root',
-      TRAILKEEPER_INSTANCES: 'acme',
       ...Object.fromEntries(duties.map((duty) => [passwordSetting(duty), `password of ${duty}`])),
     });
     const said: string[] = [];
     const run = () => provision(config, (line) => void said.push(line), members[0]?.port);
     await run();
     await run();
-    expect(said.filter((line) => line.startsWith('provisioned acme'))).toHaveLength(2);
+    expect(said.filter((line) => line.startsWith('provisioned the control database'))).toHaveLength(2);
+    const admin = await MongoClient.connect(adminUri(config));
+    await provisionInstanceDatabase(admin, 'acme' as InstanceId);
+    await admin.close();
 
     const uris = dutyUris(config, config.mongodb.uri ?? '', ['appender']);
     const client = await MongoClient.connect(uris.appender);

@@ -28,13 +28,13 @@ describe('npm start', { timeout: 900_000 }, () => {
   let env: NodeJS.ProcessEnv;
 
   /**
-   * The first of nine free ports in a row, below those that the system gives to outgoing connections: one of these could be
+   * The first of ten free ports in a row, below those that the system gives to outgoing connections: one of these could be
    * taken between our look and the start.
    */
   const freePorts = async (): Promise<number> => {
     for (;;) {
       const first = randomInt(20_000, 32_000);
-      const claims = Array.from({ length: 9 }, (_, place) =>
+      const claims = Array.from({ length: 10 }, (_, place) =>
         claimPort({ kind: 'fixed', port: first + place, setting: '' }, 'a test'),
       );
       if ((await Promise.allSettled(claims)).every(({ status }) => status === 'fulfilled')) return first;
@@ -73,6 +73,7 @@ describe('npm start', { timeout: 900_000 }, () => {
       TRAILKEEPER_API_PORT: String(port + 2),
       TRAILKEEPER_WORKER_PORT: String(port + 3),
       TRAILKEEPER_SANDBOX_PORT: String(port + 4),
+      TRAILKEEPER_MAINTENANCE_PORT: String(port + 9),
     };
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -104,7 +105,7 @@ describe('npm start', { timeout: 900_000 }, () => {
     await exited(again, 0);
     expect(again.output()).toMatch(/our own check: +verified/);
     expect(await readFile(join(folder, 'credentials.json'), 'utf8')).toBe(credentials);
-    for (const name of ['MONGODB', 'TEMPORAL', 'API', 'WORKER', 'SANDBOX']) {
+    for (const name of ['MONGODB', 'TEMPORAL', 'API', 'WORKER', 'SANDBOX', 'MAINTENANCE']) {
       const port = Number(env[`TRAILKEEPER_${name}_PORT`]);
       expect(await claimPort({ kind: 'fixed', port, setting: name }, 'a test')).toBe(port);
     }

@@ -33,7 +33,12 @@ export const openTestWork = async (test: TestLog): Promise<TestWork> => {
   const keys = temporalKeys(appender, test.keys, (name) => Promise.resolve(name === test.instance));
   const temporal = createTemporalClient(address, keys);
   const id = randomBytes(4).toString('hex');
-  const taskQueues = { actions: `actions-${id}`, runs: `runs-${id}`, maintenance: `maintenance-${id}` };
+  const taskQueues = {
+    actions: `actions-${id}`,
+    runs: `runs-${id}`,
+    maintenance: `maintenance-${id}`,
+    provisioning: `provisioning-${id}`,
+  };
   const activities = createVerificationActivities({
     open: () => Promise.resolve({ trail: test.trail, log: test.log }),
     rates: testRates,
