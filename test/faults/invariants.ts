@@ -2,8 +2,8 @@
  * What must hold after any fault: every acknowledged event is there exactly once, at its index; every checkpoint ever
  * given out is consistent with the last; nothing partial is visible.
  */
+import assert from 'node:assert/strict';
 import type { MongoClient } from 'mongodb';
-import { expect } from 'vitest';
 import { openCheckpoint } from '../../domain/tree/checkpoint.ts';
 import { parseVkey } from '../../domain/tree/note.ts';
 import { entrySchema, type Entry } from '../../schema/event.ts';
@@ -24,7 +24,7 @@ export interface FaultedLog {
   readonly admin: MongoClient;
 }
 
-/** All entries and the end of the log. Fails where an invariant does not hold for these receipts. */
+/** All entries and the end of the log. Throws an AssertionError where an invariant does not hold for these receipts. */
 export const expectInvariants = async (
   { instance, origin, vkey, admin }: FaultedLog,
   receipts: readonly Receipt[],
@@ -37,14 +37,15 @@ export const expectInvariants = async (
   });
 
   // Each event once, each number of an emitter once, each entry whole.
-  expect(new Set(entries.map(({ id }) => id)).size).toBe(entries.length);
-  expect(new Set(entries.map(({ emitter }) => `${emitter.sequence}/${emitter.id}`)).size).toBe(entries.length);
-  for (const entry of entries) expect(entrySchema.safeParse(entry).error).toBeUndefined();
+  assert.equal(new Set(entries.map(({ id }) => id)).size, entries.length, 'an event stands in the log twice');
+  const numbers = new Set(entries.map(({ emitter }) => `${emitter.sequence}/${emitter.id}`));
+  assert.equal(numbers.size, entries.length, 'a number of an emitter stands in the log twice');
+  for (const entry of entries) assert.ok(entrySchema.safeParse(entry).success, `the entry ${entry.id} is not whole`);
 
   const places = new Map<string, number>();
   for (const { id, index } of receipts) {
-    expect(entries[index]?.id).toBe(id);
-    expect(places.get(id) ?? index).toBe(index);
+    assert.equal(entries[index]?.id, id, `what was acknowledged at ${index} is not there`);
+    assert.equal(places.get(id) ?? index, index, `${id} was acknowledged at two places`);
     places.set(id, index);
   }
 
@@ -52,22 +53,26 @@ export const expectInvariants = async (
   const given = new Map<string, { size: number; root: Buffer }>();
   for (const { index, checkpoint } of receipts) {
     const { size, root } = openCheckpoint(Buffer.from(checkpoint), [key], origin);
-    expect(size).toBeGreaterThan(index);
+    assert.ok(size > index, `the checkpoint of size ${size} does not cover the entry ${index}`);
     given.set(`${size} ${root.toString('hex')}`, { size, root });
   }
   const tiles = new TileReader(instance, admin);
   for (const checkpoint of given.values())
-    expect(await isConsistent(checkpoint, end, tiles.subtrees()), `of size ${checkpoint.size}`).toBe(true);
+    assert.ok(
+      await isConsistent(checkpoint, end, tiles.subtrees()),
+      `the checkpoint of size ${checkpoint.size} is of another history`,
+    );
 
   // No segment without its boxes, each as it was written.
   const boxes = boxesOf(admin, instance);
   for (const id of listed) {
     const document = await boxes.findOne({ _id: id });
     if (!document) throw new Error(`the boxes ${Buffer.from(id.buffer).toString('hex')} are listed and not there`);
-    expect(boxFaults(document)).toEqual([]);
+    assert.deepEqual(boxFaults(document), []);
   }
 
   // No row of the index without its entry.
-  for await (const row of indexOf(admin, instance).find({})) expect(entries[row._id]?.id).toBe(row.id);
+  for await (const row of indexOf(admin, instance).find({}))
+    assert.equal(entries[row._id]?.id, row.id, `the index has a row ${row._id} of another entry`);
   return { entries, end };
 };

@@ -3,9 +3,9 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { vi } from 'vitest';
 import type { Receipt } from '../../trail/append-item.ts';
 import type { LogClientSetup } from './logClient.ts';
+import { until } from './until.ts';
 
 export interface LogClient {
   /** What it wrote down so far. */
@@ -44,13 +44,10 @@ export const startLogClient = (setup: Omit<LogClientSetup, 'receipts'>, folder: 
     receipts,
     async more(count) {
       const wanted = receipts().length + count;
-      await vi.waitFor(
-        () => {
-          if (child.exitCode !== null) throw new Error(`the process ended: ${said}`);
-          if (receipts().length < wanted) throw new Error(`still ${receipts().length} of ${wanted} receipts`);
-        },
-        { timeout: 120_000, interval: 50 },
-      );
+      await until(() => {
+        if (child.exitCode !== null) throw new Error(`the process ended: ${said}`);
+        if (receipts().length < wanted) throw new Error(`still ${receipts().length} of ${wanted} receipts`);
+      });
     },
     freeze: () => void child.kill('SIGSTOP'),
     thaw: () => void child.kill('SIGCONT'),

@@ -3,12 +3,12 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MongoClient, type Document } from 'mongodb';
-import { vi } from 'vitest';
 import { startChild, type ServerChild } from '../../stack/servers/child.ts';
 import { claimPort } from '../../stack/servers/ports.ts';
 import { prepareReplicaSet } from '../../stack/servers/replicaSet.ts';
 import { resolveProgram } from '../../stack/servers/resolve.ts';
 import { secretFile } from '../../stack/servers/secretFile.ts';
+import { until } from './until.ts';
 
 export interface Member {
   readonly name: string;
@@ -35,7 +35,6 @@ export interface TestReplicaSet {
 const user = 'root-of-faults';
 const password = 'password-of-root';
 const names = ['one', 'two', 'three'];
-const patience = { timeout: 120_000, interval: 100 };
 
 export const startReplicaSet = async (): Promise<TestReplicaSet> => {
   const folder = await mkdtemp(join(tmpdir(), 'trailkeeper-faults-'));
@@ -75,21 +74,21 @@ export const startReplicaSet = async (): Promise<TestReplicaSet> => {
     withMember(member, (client) => client.db('admin').command(given));
 
   // An election within seconds instead of tens of them, and no member that takes the others' place back.
-  await vi.waitFor(async () => {
+  await until(async () => {
     const { config } = (await command(members[0]!, { replSetGetConfig: 1 })) as { config: Document };
     const same = (config['members'] as Document[]).map((member) => ({ ...member, priority: 1 }));
     const settings = { ...config['settings'], electionTimeoutMillis: 2000, heartbeatIntervalMillis: 500 };
     await command(members[0]!, {
       replSetReconfig: { ...config, version: Number(config['version']) + 1, members: same, settings },
     });
-  }, patience);
+  });
 
   return {
     adminUri,
     members,
     command,
     primary: () =>
-      vi.waitFor(async () => {
+      until(async () => {
         const answers = await Promise.all(
           members.map(async (member) => {
             const hello = await command(member, { hello: 1 }).catch(() => undefined);
@@ -99,13 +98,13 @@ export const startReplicaSet = async (): Promise<TestReplicaSet> => {
         const [primary, ...more] = answers.filter((member) => member !== undefined);
         if (!primary || more.length > 0) throw new Error('no primary yet');
         return primary;
-      }, patience),
+      }),
     async kill({ name }) {
       await children.get(name)?.kill();
     },
     async start(member) {
       launch(member);
-      await vi.waitFor(() => command(member, { ping: 1 }), patience);
+      await until(() => command(member, { ping: 1 }));
     },
     async lag(member, on) {
       await command(member, { configureFailPoint: 'stopReplProducer', mode: on ? 'alwaysOn' : 'off' });
