@@ -34,11 +34,16 @@ func main() {
 	vkeyFile := flags.String("vkey-file", "", "`file` that holds the verifier key")
 	tokenFile := flags.String("token-file", "", "`file` that holds a bearer token (with -url)")
 	oldFile := flags.String("old-checkpoint", "", "`file` with an older checkpoint that the log must extend")
+	vectors := flags.String("vectors", "", "`folder` with test vectors: checks each, and says which verdict is not the one expected")
 	if err := flags.Parse(os.Args[1:]); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			os.Exit(0)
 		}
 		os.Exit(exitUsage)
+	}
+	if *vectors != "" {
+		runVectors(*vectors)
+		return
 	}
 	places := 0
 	for _, place := range []string{*url, *dir, *proofFile} {
@@ -98,6 +103,20 @@ func main() {
 		os.Exit(exitNotVerified)
 	}
 	fmt.Printf("verified: origin=%s size=%d root=%s\n", head.origin, head.N, head.Hash)
+}
+
+func runVectors(folder string) {
+	count, wrong, err := checkVectors(folder)
+	if err != nil {
+		usage(err)
+	}
+	for _, line := range wrong {
+		fmt.Println(line)
+	}
+	if len(wrong) > 0 {
+		os.Exit(exitNotVerified)
+	}
+	fmt.Printf("%d vectors have the verdicts expected\n", count)
 }
 
 func checkProof(proofFile, entryFile string, keys logKeys, witnesses quorum) {
