@@ -1,4 +1,5 @@
 /** What a resolver knows about the request: who asks, and the one instance that the request is confined to. */
+import type { ArchiveServices } from './archiveServices.ts';
 import type { Client } from '@temporalio/client';
 import type { TaskQueues } from '../domain/action/contract.ts';
 import type { ActionDurations } from '../domain/action/durations.ts';
@@ -28,6 +29,8 @@ export interface InstanceServices {
   readonly trail: Trail;
   readonly control: ControlState;
   readonly identities: Identities;
+  /** Absent where nothing is archived. */
+  readonly archive?: ArchiveServices;
   /** This process as an emitter in the instance's log. */
   readonly recorder: Recorder;
   /** The same for control entries and nothing else, so that a missing one shows (domain/diagnosis/evidence.ts). */

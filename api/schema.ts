@@ -11,6 +11,7 @@ import { evidenceResolvers } from './evidence.ts';
 import { ingestResolvers } from './ingest.ts';
 import { instanceResolvers } from './instances.ts';
 import { proofResolvers } from './proofs.ts';
+import { archiveResolvers } from './archive.ts';
 import type { RequestContext } from './requestContext.ts';
 import { runResolvers } from './runs.ts';
 import { scalars } from './scalars.ts';
@@ -61,6 +62,7 @@ export const createApiSchema = (): GraphQLSchema => {
       ingestResolvers,
       accessResolvers,
       versionResolvers,
+      archiveResolvers,
       verificationResolvers,
       witnessResolvers,
       instanceResolvers,

@@ -4,14 +4,18 @@ import type { Client } from '@temporalio/client';
 import type { ToolCatalogue } from '../domain/action/toolCatalogue.ts';
 import type { CheckIntervals } from '../domain/verification/schedule.ts';
 import type { InstanceId } from '../schema/ids.ts';
+import { findArchiveDemand } from '../store/archives.ts';
 import { openControlState } from '../store/control-state.ts';
 import { openIdentities } from '../store/identities.ts';
 import { findInstance, listInstances } from '../store/instances.ts';
+import type { CheckpointPlace } from '../trail/anchor.ts';
+import { acknowledgeByArchive } from '../trail/archive/acknowledgement.ts';
 import type { KeyProvider } from '../trail/keys/provider.ts';
 import { Secrets } from '../trail/keys/secrets.ts';
 import { Recorder } from '../trail/recorder.ts';
 import { openTrail, type TrailClients } from '../trail/trail.ts';
 import type { WriterOptions } from '../trail/writer.ts';
+import { archiveServices } from './archiveServices.ts';
 import { tokenRefused } from './authentication/bearer.ts';
 import type { InstanceServices, Services } from './context.ts';
 import type { ApiMetrics } from './metrics.ts';
@@ -23,6 +27,8 @@ export interface ServicesOptions {
   readonly tools: ToolCatalogue;
   readonly metrics: ApiMetrics;
   readonly writer?: Partial<WriterOptions>;
+  /** Where checkpoints are kept besides the anchor (trail/anchor.ts). */
+  readonly placesOf?: (instance: InstanceId) => readonly CheckpointPlace[];
   readonly nowMs?: () => number;
   readonly checkIntervalsMs?: CheckIntervals;
 }
@@ -41,11 +47,16 @@ export const createServices = (options: ServicesOptions): Services => {
       clients,
       keys,
       ...(options.writer && { writer: options.writer }),
+      ...(options.placesOf && { places: options.placesOf(instance) }),
     });
+    const demand = () => findArchiveDemand(clients.reader, instance);
+    acknowledgeByArchive(trail.writer, { client: clients.reader, instance, demand });
     metrics.watch(trail);
+    const control = openControlState(clients.reader, instance);
     return {
       trail,
-      control: openControlState(clients.reader, instance),
+      control,
+      archive: archiveServices(trail, control, { clients, keys, ...(options.writer && { writer: options.writer }) }),
       identities: openIdentities(clients.reader, instance, new Secrets(instance, keys, clients.reader)),
       recorder: new Recorder(trail.writer, `platform/api/${process}`),
       controlRecorder: new Recorder(trail.writer, `platform/control/${process}`),
@@ -69,6 +80,8 @@ export const createServices = (options: ServicesOptions): Services => {
       opened.set(instance, opening);
       // What failed is tried again by the next request.
       opening.catch(() => opened.delete(instance));
+      // A closed log goes on under another name at any moment: the next request looks again.
+      void opening.then(({ trail }) => trail.closing && opened.delete(instance)).catch(() => undefined);
       return opening;
     },
   };

@@ -16,6 +16,8 @@ export const operations = [
   // control state
   'publishVersion',
   'configureWitnesses',
+  'configureArchive',
+  'continueLog',
   'suspendInstance',
   'resumeInstance',
   // the record: `events` is both the query and the subscription
@@ -36,6 +38,7 @@ export const operations = [
   'startSelfVerification',
   'repairProjections',
   'witnesses',
+  'archive',
   /** Checkpoint, tiles and entry bundles over plain HTTP; the bundles hold every skeleton. */
   'readLog',
   /** To see payload parts, in whatever answer they stand. Without it they are withheld. */

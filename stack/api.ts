@@ -10,6 +10,7 @@ import { createApi, type Api } from '../api/server.ts';
 import { createServices } from '../api/services.ts';
 import type { Duty } from '../store/provisioning/duties.ts';
 import { openFileKeyProvider } from '../trail/keys/file-provider.ts';
+import { archivedPlaceOf, archivesOf } from './archiving.ts';
 import { ConfigError, dutyUris, loadConfig, processDuties, requireServers, type Config } from './config.ts';
 import { createTemporalClient } from './temporal/client.ts';
 import { temporalKeys } from './temporal/instances.ts';
@@ -40,6 +41,7 @@ export const startApi = async (config: Config): Promise<RunningApi> => {
     temporalKeys(clients.appender, keys),
   );
   const metrics = new ApiMetrics();
+  const archives = archivesOf(config.archive);
   const services = createServices({
     clients,
     keys,
@@ -47,6 +49,7 @@ export const startApi = async (config: Config): Promise<RunningApi> => {
     tools: createToolCatalogue(connectors),
     metrics,
     writer: { horizonMs: config.horizonMs },
+    placesOf: (instance) => [archivedPlaceOf(instance, archives, clients.reader)],
     checkIntervalsMs: config.selfCheck.intervalsMs,
   });
   const { publicUrl, introspection } = config;

@@ -13,8 +13,10 @@ import { findArchiveDemand } from '../store/archives.ts';
 import { formerLogs } from '../store/former-logs.ts';
 import { listInstances } from '../store/instances.ts';
 import { ArchiveError } from '../trail/archive/errors.ts';
-import { openArchive } from '../trail/archive/place.ts';
+import { archivedPlace, openArchive } from '../trail/archive/place.ts';
+import type { CheckpointPlace } from '../trail/anchor.ts';
 import type { ArchiveStore } from '../trail/archive/store.ts';
+import { listVerifierKeys } from '../trail/keys/signing.ts';
 import { ArchiveTail } from '../trail/tails/archive-tail.ts';
 import type { Trail } from '../trail/trail.ts';
 import type { Config } from './config.ts';
@@ -56,6 +58,20 @@ export const archivesOf = (config: ArchiveConfig): ((instance: InstanceId) => Pr
     return opening;
   };
 };
+
+/** The archive as a place that the instance's log must agree with before a writer extends it. */
+export const archivedPlaceOf = (
+  instance: InstanceId,
+  archiveOf: (instance: InstanceId) => Promise<ArchiveStore>,
+  reader: MongoClient,
+): CheckpointPlace =>
+  archivedPlace(
+    () => archiveOf(instance),
+    async () => ({
+      kind: 'trusted',
+      keys: (await listVerifierKeys(reader, instance)).map(({ vkey }) => parseVkey(vkey)),
+    }),
+  );
 
 export interface ArchivingOptions {
   readonly config: ArchiveConfig;

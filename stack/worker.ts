@@ -11,6 +11,7 @@ import { createActivities } from '../activities/createActivities.ts';
 import { logToStderr, placeOf, type Log } from '../api/log.ts';
 import type { InstanceId } from '../schema/ids.ts';
 import { createControlTail } from '../store/applier.ts';
+import { findArchiveDemand } from '../store/archives.ts';
 import { findFollowed, findInstance, listFollowed } from '../store/instances.ts';
 import { recordVoids } from '../store/voids.ts';
 import { openFileKeyProvider } from '../trail/keys/file-provider.ts';
@@ -18,8 +19,9 @@ import type { KeyProvider } from '../trail/keys/provider.ts';
 import { createIndexTail } from '../trail/tails/index-tail.ts';
 import { TailRunner } from '../trail/tails/runner.ts';
 import { createTileTail } from '../trail/tails/tile-tail.ts';
+import { acknowledgeByArchive } from '../trail/archive/acknowledgement.ts';
 import { openTrail, type Trail } from '../trail/trail.ts';
-import { archivesOf, startArchiving } from './archiving.ts';
+import { archivedPlaceOf, archivesOf, startArchiving } from './archiving.ts';
 import { ConfigError, dutyUris, loadConfig, processDuties, requireServers, type Config } from './config.ts';
 import { serveHealth } from './health.ts';
 import { actionInstance, temporalKeys, UnknownInstance } from './temporal/instances.ts';
@@ -52,7 +54,12 @@ export const startWorker = async (config: Config, log: Log = logToStderr): Promi
     ]),
   ) as Clients;
   const keys = await openFileKeyProvider(config.folders.keys);
-  const trails = new Opened((instance) => openInstanceTrail(instance, clients, keys, config));
+  const archives = archivesOf(config.archive);
+  const trails = new Opened(
+    (instance) => openInstanceTrail(instance, clients, keys, config, archives),
+    // A closed log goes on under another name at any moment.
+    ({ closing }) => closing !== undefined,
+  );
   const instances = new Opened(async (instance) =>
     actionInstance({ instance, trail: await trails.get(instance), keys, reader: clients.reader }),
   );
@@ -61,7 +68,6 @@ export const startWorker = async (config: Config, log: Log = logToStderr): Promi
     keys,
     async (instance) => (await findInstance(clients.reader, instance)) !== undefined,
   );
-  const archives = archivesOf(config.archive);
   const stopping = new AbortController();
 
   const tails = followLogs(clients, keys, trails, stopping.signal, log);
@@ -144,10 +150,13 @@ let bundle: ReturnType<typeof bundleWorkflows> | undefined;
 /** What belongs to each instance, made when it is first needed; what failed is tried again. */
 class Opened<T> {
   readonly #make: (instance: InstanceId) => Promise<T>;
+  readonly #passing: (made: T) => boolean;
   readonly #made = new Map<InstanceId, Promise<T>>();
 
-  constructor(make: (instance: InstanceId) => Promise<T>) {
+  /** `passing`: what is to be made anew by the next who asks. */
+  constructor(make: (instance: InstanceId) => Promise<T>, passing: (made: T) => boolean = () => false) {
     this.#make = make;
+    this.#passing = passing;
   }
 
   get(instance: InstanceId): Promise<T> {
@@ -156,6 +165,7 @@ class Opened<T> {
     const making = this.#make(instance);
     this.#made.set(instance, making);
     making.catch(() => this.#made.delete(instance));
+    void making.then((made) => this.#passing(made) && this.#made.delete(instance)).catch(() => undefined);
     return making;
   }
 }
@@ -165,10 +175,19 @@ const openInstanceTrail = async (
   clients: Clients,
   keys: KeyProvider,
   { horizonMs }: Config,
+  archives: ReturnType<typeof archivesOf>,
 ): Promise<Trail> => {
   const record = await findFollowed(clients.reader, instance);
   if (!record) throw new UnknownInstance('there is no instance of this name');
-  return openTrail(instance, record.origin, { clients, keys, writer: { horizonMs } });
+  const trail = await openTrail(instance, record.origin, {
+    clients,
+    keys,
+    writer: { horizonMs },
+    places: [archivedPlaceOf(instance, archives, clients.reader)],
+  });
+  const demand = () => findArchiveDemand(clients.reader, instance);
+  acknowledgeByArchive(trail.writer, { client: clients.reader, instance, demand });
+  return trail;
 };
 
 /** Runs the tails over the logs of all instances, new ones too. Resolves when they have ended. */

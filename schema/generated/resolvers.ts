@@ -62,6 +62,16 @@ export type Mutation = {
    */
   readonly decideAction: Action;
   /**
+   * Says whether receipts wait for the archive, and from which lag on an alarm is raised (`archive.lag`). It is recorded as a
+   * control event.
+   */
+  readonly configureArchive: ArchiveState;
+  /**
+   * Approves that a log that was restored from its archive goes on: under a new origin and key, on the same tree. With the
+   * approval of a second person it does, and its first entry says what it was and what it lacks.
+   */
+  readonly continueLog: LogContinuation;
+  /**
    * Prepares an evidence pack (docs/evidence.md): one archive with entries, the payload that the caller may see, proofs and a
    * verifier, for whoever trusts neither the platform nor those who run it. It is made while it is fetched: `GET` `url` under
    * a token of the same principal, once, before `expires`. That it was asked for, fetched, made and handed over is recorded.
@@ -137,6 +147,16 @@ export type MutationResumeInstanceArgs = {
 
 export type MutationDecideActionArgs = {
   input: DecideActionInput;
+};
+
+
+export type MutationConfigureArchiveArgs = {
+  input: ConfigureArchiveInput;
+};
+
+
+export type MutationContinueLogArgs = {
+  input: ContinueLogInput;
 };
 
 
@@ -236,6 +256,8 @@ export type Approval = {
 /** The role of the token that is used decides which operations are permitted (docs/graphql.md). */
 export type Query = {
   readonly __typename?: 'Query';
+  /** The instance's archive: how far it has come, what the instance demands of it, and whether its log is closed. */
+  readonly archive: ArchiveState;
   /**
    * What went wrong, and who did it, from the record alone: was it the prompt, the integration, the policy or the service
    * account. Every statement cites the entries that it rests on; what the record can't tell is said to be unknown
@@ -364,6 +386,62 @@ export type QueryGapsArgs = {
   emitter?: InputMaybe<Scalars['String']['input']>;
   first?: InputMaybe<Scalars['Int']['input']>;
   after?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type ConfigureArchiveInput = {
+  readonly acknowledge: Acknowledgement;
+  /** In milliseconds, from 1000 on. */
+  readonly lagMsMax: Scalars['Int']['input'];
+};
+
+export type Acknowledgement =
+  /** A receipt leaves when the log holds its entry. */
+  | 'LOG'
+  /** A receipt leaves when the archive holds it, too. */
+  | 'ARCHIVE';
+
+export type ArchiveState = {
+  readonly __typename?: 'ArchiveState';
+  /** Number of entries that are in the archive. */
+  readonly size: Scalars['LogIndex']['output'];
+  /** Number of acknowledged entries that are not. */
+  readonly behind: Scalars['LogIndex']['output'];
+  /** How long the first of them has waited, in milliseconds. */
+  readonly lagMs: Scalars['Int']['output'];
+  readonly acknowledge: Acknowledgement;
+  /** Null where the installation's own limit counts. */
+  readonly lagMsMax: Maybe<Scalars['Int']['output']>;
+  /** Null for a log that is open. */
+  readonly closed: Maybe<ClosedLog>;
+};
+
+/** A log that was restored from its archive, and can only be read. */
+export type ClosedLog = {
+  readonly __typename?: 'ClosedLog';
+  readonly origin: Scalars['String']['output'];
+  /** Number of entries that were restored. */
+  readonly size: Scalars['LogIndex']['output'];
+  /** Largest size that is known to have been given out; entries from `size` to one before it are lost. Null where none is known. */
+  readonly knownSize: Maybe<Scalars['LogIndex']['output']>;
+  /** Who has approved so far that it goes on. */
+  readonly approvedBy: ReadonlyArray<Scalars['PrincipalId']['output']>;
+};
+
+export type ContinueLogInput = {
+  /** Number of entries that were restored: what is approved. */
+  readonly size: Scalars['LogIndex']['input'];
+  /** Kept as payload. */
+  readonly reason: Scalars['String']['input'];
+};
+
+export type LogContinuation = {
+  readonly __typename?: 'LogContinuation';
+  readonly continued: Scalars['Boolean']['output'];
+  readonly approvedBy: ReadonlyArray<Scalars['PrincipalId']['output']>;
+  /** Under which the log goes on; null while it waits for another person. */
+  readonly origin: Maybe<Scalars['String']['output']>;
+  /** Log index of the control event. */
+  readonly index: Maybe<Scalars['LogIndex']['output']>;
 };
 
 export type Subscription = {
@@ -1523,6 +1601,14 @@ export type ResolversTypes = {
   ApprovalDecision: ApprovalDecision;
   ApprovalState: ApprovalState;
   Approval: ResolverTypeWrapper<Approval>;
+  Query: ResolverTypeWrapper<Record<PropertyKey, never>>;
+  Int: ResolverTypeWrapper<Scalars['Int']['output']>;
+  ConfigureArchiveInput: ConfigureArchiveInput;
+  Acknowledgement: Acknowledgement;
+  ArchiveState: ResolverTypeWrapper<ArchiveState>;
+  ClosedLog: ResolverTypeWrapper<ClosedLog>;
+  ContinueLogInput: ContinueLogInput;
+  LogContinuation: ResolverTypeWrapper<LogContinuation>;
   DateTime: ResolverTypeWrapper<Scalars['DateTime']['output']>;
   JSON: ResolverTypeWrapper<Scalars['JSON']['output']>;
   JSONObject: ResolverTypeWrapper<Scalars['JSONObject']['output']>;
@@ -1535,8 +1621,6 @@ export type ResolversTypes = {
   Base64: ResolverTypeWrapper<Scalars['Base64']['output']>;
   LogIndex: ResolverTypeWrapper<Scalars['LogIndex']['output']>;
   ActionName: ResolverTypeWrapper<Scalars['ActionName']['output']>;
-  Query: ResolverTypeWrapper<Record<PropertyKey, never>>;
-  Int: ResolverTypeWrapper<Scalars['Int']['output']>;
   Subscription: ResolverTypeWrapper<Record<PropertyKey, never>>;
   PageInfo: ResolverTypeWrapper<PageInfo>;
   Phase: Phase;
@@ -1652,6 +1736,13 @@ export type ResolversParentTypes = {
   Boolean: Scalars['Boolean']['output'];
   DecideActionInput: DecideActionInput;
   Approval: Approval;
+  Query: Record<PropertyKey, never>;
+  Int: Scalars['Int']['output'];
+  ConfigureArchiveInput: ConfigureArchiveInput;
+  ArchiveState: ArchiveState;
+  ClosedLog: ClosedLog;
+  ContinueLogInput: ContinueLogInput;
+  LogContinuation: LogContinuation;
   DateTime: Scalars['DateTime']['output'];
   JSON: Scalars['JSON']['output'];
   JSONObject: Scalars['JSONObject']['output'];
@@ -1664,8 +1755,6 @@ export type ResolversParentTypes = {
   Base64: Scalars['Base64']['output'];
   LogIndex: Scalars['LogIndex']['output'];
   ActionName: Scalars['ActionName']['output'];
-  Query: Record<PropertyKey, never>;
-  Int: Scalars['Int']['output'];
   Subscription: Record<PropertyKey, never>;
   PageInfo: PageInfo;
   Diagnosis: Diagnosis;
@@ -1751,6 +1840,8 @@ export type MutationResolvers<ContextType = any, ParentType extends ResolversPar
   suspendInstance?: Resolver<ResolversTypes['InstanceState'], ParentType, ContextType, RequireFields<MutationSuspendInstanceArgs, 'reason'>>;
   resumeInstance?: Resolver<ResolversTypes['InstanceState'], ParentType, ContextType, RequireFields<MutationResumeInstanceArgs, 'reason'>>;
   decideAction?: Resolver<ResolversTypes['Action'], ParentType, ContextType, RequireFields<MutationDecideActionArgs, 'input'>>;
+  configureArchive?: Resolver<ResolversTypes['ArchiveState'], ParentType, ContextType, RequireFields<MutationConfigureArchiveArgs, 'input'>>;
+  continueLog?: Resolver<ResolversTypes['LogContinuation'], ParentType, ContextType, RequireFields<MutationContinueLogArgs, 'input'>>;
   exportEvidence?: Resolver<ResolversTypes['EvidenceExport'], ParentType, ContextType, RequireFields<MutationExportEvidenceArgs, 'input'>>;
   recordEvents?: Resolver<ReadonlyArray<ResolversTypes['RecordResult']>, ParentType, ContextType, RequireFields<MutationRecordEventsArgs, 'events'>>;
   createInstance?: Resolver<ResolversTypes['InstanceCreation'], ParentType, ContextType, RequireFields<MutationCreateInstanceArgs, 'input'>>;
@@ -1775,6 +1866,48 @@ export type ApprovalResolvers<ContextType = any, ParentType extends ResolversPar
   state?: Resolver<ResolversTypes['ApprovalState'], ParentType, ContextType>;
   expires?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   decidedBy?: Resolver<Maybe<ResolversTypes['PrincipalId']>, ParentType, ContextType>;
+};
+
+export type QueryResolvers<ContextType = any, ParentType extends ResolversParentTypes['Query'] = ResolversParentTypes['Query']> = {
+  archive?: Resolver<ResolversTypes['ArchiveState'], ParentType, ContextType>;
+  diagnose?: Resolver<ResolversTypes['Diagnosis'], ParentType, ContextType, RequireFields<QueryDiagnoseArgs, 'correlationId'>>;
+  instances?: Resolver<ResolversTypes['Instances'], ParentType, ContextType, RequireFields<QueryInstancesArgs, 'first'>>;
+  checkpoint?: Resolver<ResolversTypes['Checkpoint'], ParentType, ContextType>;
+  inclusionProof?: Resolver<ResolversTypes['InclusionProof'], ParentType, ContextType, Partial<QueryInclusionProofArgs>>;
+  consistencyProof?: Resolver<ResolversTypes['ConsistencyProof'], ParentType, ContextType, RequireFields<QueryConsistencyProofArgs, 'from'>>;
+  verifyLog?: Resolver<ResolversTypes['Verification'], ParentType, ContextType>;
+  action?: Resolver<ResolversTypes['Action'], ParentType, ContextType, RequireFields<QueryActionArgs, 'id'>>;
+  timeline?: Resolver<ResolversTypes['Timeline'], ParentType, ContextType, RequireFields<QueryTimelineArgs, 'correlationId' | 'folded'>>;
+  tools?: Resolver<ReadonlyArray<ResolversTypes['Tool']>, ParentType, ContextType>;
+  events?: Resolver<ResolversTypes['EventConnection'], ParentType, ContextType, Partial<QueryEventsArgs>>;
+  event?: Resolver<ResolversTypes['Event'], ParentType, ContextType, RequireFields<QueryEventArgs, 'id'>>;
+  correlate?: Resolver<ResolversTypes['Correlations'], ParentType, ContextType, RequireFields<QueryCorrelateArgs, 'system' | 'externalId'>>;
+  gaps?: Resolver<ResolversTypes['EmitterGaps'], ParentType, ContextType, RequireFields<QueryGapsArgs, 'first'>>;
+  selfVerification?: Resolver<ResolversTypes['SelfVerification'], ParentType, ContextType>;
+  witnesses?: Resolver<Maybe<ResolversTypes['Witnesses']>, ParentType, ContextType>;
+};
+
+export type ArchiveStateResolvers<ContextType = any, ParentType extends ResolversParentTypes['ArchiveState'] = ResolversParentTypes['ArchiveState']> = {
+  size?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
+  behind?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
+  lagMs?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  acknowledge?: Resolver<ResolversTypes['Acknowledgement'], ParentType, ContextType>;
+  lagMsMax?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  closed?: Resolver<Maybe<ResolversTypes['ClosedLog']>, ParentType, ContextType>;
+};
+
+export type ClosedLogResolvers<ContextType = any, ParentType extends ResolversParentTypes['ClosedLog'] = ResolversParentTypes['ClosedLog']> = {
+  origin?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  size?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
+  knownSize?: Resolver<Maybe<ResolversTypes['LogIndex']>, ParentType, ContextType>;
+  approvedBy?: Resolver<ReadonlyArray<ResolversTypes['PrincipalId']>, ParentType, ContextType>;
+};
+
+export type LogContinuationResolvers<ContextType = any, ParentType extends ResolversParentTypes['LogContinuation'] = ResolversParentTypes['LogContinuation']> = {
+  continued?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  approvedBy?: Resolver<ReadonlyArray<ResolversTypes['PrincipalId']>, ParentType, ContextType>;
+  origin?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  index?: Resolver<Maybe<ResolversTypes['LogIndex']>, ParentType, ContextType>;
 };
 
 export interface DateTimeScalarConfig extends GraphQLScalarTypeConfig<ResolversTypes['DateTime'], any> {
@@ -1824,24 +1957,6 @@ export interface LogIndexScalarConfig extends GraphQLScalarTypeConfig<ResolversT
 export interface ActionNameScalarConfig extends GraphQLScalarTypeConfig<ResolversTypes['ActionName'], any> {
   name: 'ActionName';
 }
-
-export type QueryResolvers<ContextType = any, ParentType extends ResolversParentTypes['Query'] = ResolversParentTypes['Query']> = {
-  diagnose?: Resolver<ResolversTypes['Diagnosis'], ParentType, ContextType, RequireFields<QueryDiagnoseArgs, 'correlationId'>>;
-  instances?: Resolver<ResolversTypes['Instances'], ParentType, ContextType, RequireFields<QueryInstancesArgs, 'first'>>;
-  checkpoint?: Resolver<ResolversTypes['Checkpoint'], ParentType, ContextType>;
-  inclusionProof?: Resolver<ResolversTypes['InclusionProof'], ParentType, ContextType, Partial<QueryInclusionProofArgs>>;
-  consistencyProof?: Resolver<ResolversTypes['ConsistencyProof'], ParentType, ContextType, RequireFields<QueryConsistencyProofArgs, 'from'>>;
-  verifyLog?: Resolver<ResolversTypes['Verification'], ParentType, ContextType>;
-  action?: Resolver<ResolversTypes['Action'], ParentType, ContextType, RequireFields<QueryActionArgs, 'id'>>;
-  timeline?: Resolver<ResolversTypes['Timeline'], ParentType, ContextType, RequireFields<QueryTimelineArgs, 'correlationId' | 'folded'>>;
-  tools?: Resolver<ReadonlyArray<ResolversTypes['Tool']>, ParentType, ContextType>;
-  events?: Resolver<ResolversTypes['EventConnection'], ParentType, ContextType, Partial<QueryEventsArgs>>;
-  event?: Resolver<ResolversTypes['Event'], ParentType, ContextType, RequireFields<QueryEventArgs, 'id'>>;
-  correlate?: Resolver<ResolversTypes['Correlations'], ParentType, ContextType, RequireFields<QueryCorrelateArgs, 'system' | 'externalId'>>;
-  gaps?: Resolver<ResolversTypes['EmitterGaps'], ParentType, ContextType, RequireFields<QueryGapsArgs, 'first'>>;
-  selfVerification?: Resolver<ResolversTypes['SelfVerification'], ParentType, ContextType>;
-  witnesses?: Resolver<Maybe<ResolversTypes['Witnesses']>, ParentType, ContextType>;
-};
 
 export type SubscriptionResolvers<ContextType = any, ParentType extends ResolversParentTypes['Subscription'] = ResolversParentTypes['Subscription']> = {
   events?: SubscriptionResolver<ResolversTypes['EventEdge'], "events", ParentType, ContextType, Partial<SubscriptionEventsArgs>>;
@@ -2336,6 +2451,10 @@ export type Resolvers<ContextType = any> = {
   Mutation?: MutationResolvers<ContextType>;
   InstanceState?: InstanceStateResolvers<ContextType>;
   Approval?: ApprovalResolvers<ContextType>;
+  Query?: QueryResolvers<ContextType>;
+  ArchiveState?: ArchiveStateResolvers<ContextType>;
+  ClosedLog?: ClosedLogResolvers<ContextType>;
+  LogContinuation?: LogContinuationResolvers<ContextType>;
   DateTime?: GraphQLScalarType;
   JSON?: GraphQLScalarType;
   JSONObject?: GraphQLScalarType;
@@ -2348,7 +2467,6 @@ export type Resolvers<ContextType = any> = {
   Base64?: GraphQLScalarType;
   LogIndex?: GraphQLScalarType;
   ActionName?: GraphQLScalarType;
-  Query?: QueryResolvers<ContextType>;
   Subscription?: SubscriptionResolvers<ContextType>;
   PageInfo?: PageInfoResolvers<ContextType>;
   Diagnosis?: DiagnosisResolvers<ContextType>;

@@ -32,11 +32,11 @@ const mending: Operation[] = ['repairProjections'];
 
 /** What each role may do beyond reading skeletons and proofs. */
 const beyondReading: Record<Role, Operation[]> = {
-  admin: ['publishVersion', 'configureWitnesses'],
+  admin: ['publishVersion', 'configureWitnesses', 'configureArchive', 'continueLog'],
   agent: ['openRun', 'performAction', 'recordEvents', 'handOff', 'closeRun'],
   operator: ['openRun', 'settleAction', 'recordEvents', 'handOff', 'closeRun', ...checking, ...mending],
   approver: ['decideAction', 'readPayloads'],
-  compliance: [...checking, 'disclose', 'exportEvidence', 'readPayloads'],
+  compliance: [...checking, 'continueLog', 'disclose', 'exportEvidence', 'readPayloads'],
   auditor: [...checking, 'disclose', 'exportEvidence', 'readPayloads'],
   responder: [...checking, ...mending, 'suspendInstance', 'resumeInstance', 'readPayloads'],
 };
@@ -50,6 +50,7 @@ const allSkeletons: Operation[] = [
   'gaps',
   'verifyLog',
   'selfVerification',
+  'archive',
   'witnesses',
   'readLog',
 ];

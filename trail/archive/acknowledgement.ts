@@ -31,7 +31,8 @@ const pollMs = 25;
 /** For how long a demand that was read counts. */
 const demandMs = 1000;
 
-const control: ReadonlySet<Action> = new Set<Action>(controlActions);
+/** Besides changes of control state: what says that one is void, and that the archive itself lags. */
+const unwaited: ReadonlySet<Action> = new Set<Action>([...controlActions, 'control.void', 'archive.lag']);
 
 /** The same writer, whose `append` waits where the instance demands it. */
 export const acknowledgeByArchive = (
@@ -64,7 +65,7 @@ export const acknowledgeByArchive = (
   writer.append = async (events, provenance, conditions) => {
     const results = await append(events, provenance, conditions);
     const waiting = results.flatMap((result, position) =>
-      result.status !== 'refused' && !control.has(events[position]!.action) ? [result.receipt.index + 1] : [],
+      result.status !== 'refused' && !unwaited.has(events[position]!.action) ? [result.receipt.index + 1] : [],
     );
     if (waiting.length > 0 && (await demanded())) await waitArchived(Math.max(...waiting));
     return results;

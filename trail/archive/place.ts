@@ -63,10 +63,10 @@ export const openArchive = async (instance: InstanceId, options: OpenArchiveOpti
 };
 
 /** The archive as a place that a writer's log must agree with (trail/anchor.ts). */
-export const archivedPlace = (open: () => Promise<ArchiveStore>, trust: KeyTrust): CheckpointPlace => ({
+export const archivedPlace = (open: () => Promise<ArchiveStore>, trust: () => Promise<KeyTrust>): CheckpointPlace => ({
   name: 'the archive',
   async latest(origin) {
-    const newest = await newestCheckpoint(await open(), trust);
+    const newest = await newestCheckpoint(await open(), await trust());
     // A log that goes on after a restore has no checkpoint of its own there until its first range is archived.
     if (!newest || newest.manifest.origin !== origin) return undefined;
     return { size: newest.checkpoint.size, note: newest.checkpoint.note.toString('utf8') };
