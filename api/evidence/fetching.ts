@@ -96,14 +96,14 @@ export const beginFetch = async (context: RequestContext, id: EventId, ownOnly: 
 
 /**
  * The newest checkpoint, which covers what was just recorded of this export, with the cosignatures that it has by now; and
- * the newest that witnesses have cosigned, where that is an earlier one: they take their time.
+ * the newest that enough witnesses have cosigned, where that is an earlier one: they take their time.
  */
 const checkpoints = async ({ reader, witnessed }: Trail) => {
   const newest = (await reader.openedCheckpoint())!;
   const { size, root } = newest;
-  const [{ note, cosignatures }, served] = await Promise.all([witnessed.cosigned(newest), witnessed.served()]);
-  const isEarlier = served && served.cosignatures.length > cosignatures.length && served.size < size;
-  return { checkpoint: { size, root, note }, cosigned: isEarlier ? served : undefined };
+  const [{ note, cosignatures }, vouched] = await Promise.all([witnessed.cosigned(newest), witnessed.vouchedFor()]);
+  const isEarlier = vouched && vouched.size < size && vouched.cosignatures.length > cosignatures.length;
+  return { checkpoint: { size, root, note }, cosigned: isEarlier ? vouched : undefined };
 };
 
 /** Index of the event that this fetch alone could append. */

@@ -108,7 +108,7 @@ describe('the link', () => {
   it('works once, for the first of all who try at the same time', async () => {
     const path = pathOf(await ask(api, { correlationId }));
     const answers = await Promise.all([api.fetch(path), api.fetch(path)]);
-    expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 410]);
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 410]));
     await Promise.all(answers.map((answer) => answer.arrayBuffer()));
     const late = await api.fetch(path);
     expect([late.status, (await late.json()).errors[0].extensions.code]).toEqual([410, 'LINK_SPENT']);
@@ -246,10 +246,10 @@ describe('what is gone', () => {
     const record = api.database.admin.db(`tk_${api.ids.acme}`).collection('record');
     const segment = await record.findOne({ _id: index as never });
     const [listed] = segment!['boxes'] as { id: Binary }[];
-    const document = await record.findOne({ _id: listed!.id as never });
+    const document = await record.findOne({ _id: listed!.id });
     const boxes = Buffer.from((document!['boxes'] as Binary).buffer);
     boxes[0]! ^= 1;
-    await record.updateOne({ _id: listed!.id as never }, { $set: { boxes } });
+    await record.updateOne({ _id: listed!.id }, { $set: { boxes } });
     const { exit, report } = await verified(await exported(api, { correlationId: chain }), ...key());
     expect([exit, report.parts]).toEqual([0, { present: 1, withheld: 0, erased: 0, damaged: 1 }]);
     expect(report.warnings.map(({ kind }) => kind)).toContain('payload-damaged');
@@ -321,7 +321,7 @@ describe('a fetch that breaks off', () => {
     }
     const asked = await ask(api, { correlationId: chain });
     const response = await api.fetch(pathOf(asked));
-    await expect(response.arrayBuffer()).rejects.toThrow();
+    await expect(response.arrayBuffer()).rejects.toThrow(/terminated|aborted|closed/);
     const entries = await ended(asked.id);
     expect(entries.at(-1)).toMatchObject({ phase: 'outcome', outcome: 'failure', error: { code: 'INTERNAL' } });
   });

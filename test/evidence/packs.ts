@@ -102,6 +102,8 @@ export interface Report {
   readonly parts: Record<string, number>;
   readonly emitters: { readonly seen: number; readonly gapless: number };
   readonly cosignatures: readonly { readonly name: string; readonly time?: number }[];
+  /** Entries of the log that the witnesses vouch for. */
+  readonly cosignedSize: number | null;
   readonly problems: readonly Problem[];
   readonly warnings: readonly { readonly kind: string; readonly detail: string }[];
   readonly limits: readonly string[];

@@ -72,6 +72,13 @@ export class WitnessedLog {
     return waited && this.#cosign(waited, policy);
   }
 
+  /** The newest checkpoint that has the quorum, however long ago that was; undefined where none has. */
+  async vouchedFor(): Promise<WitnessedCheckpoint | undefined> {
+    const policy = await findWitnessPolicy(this.#client, this.#instance);
+    const cosigned = policy && (await this.#cosignatures.newestWithQuorum(this.#origin, policy.quorum));
+    return cosigned && withLines(cosigned, cosigned.cosignatures);
+  }
+
   /** The same checkpoint with the cosignatures that it has by witnesses of the policy in force. */
   async cosigned(checkpoint: KeptCheckpoint): Promise<WitnessedCheckpoint> {
     const policy = await findWitnessPolicy(this.#client, this.#instance);
