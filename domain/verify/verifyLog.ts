@@ -47,11 +47,11 @@ export interface VerifyOptions extends Partial<EntryCheckOptions> {
   readonly threads?: (size: number) => number;
 }
 
-/** For logs that are worth starting threads for, which takes a fifth of a second: as many as there are cores, within reason. */
+/** For logs that are worth starting threads for, which takes some tenths of a second: as many as there are cores, within reason. */
 export const threadsFor =
   (cores: number) =>
   (size: number): number =>
-    size < 16_384 ? 0 : Math.min(cores, 16);
+    size < 65_536 ? 0 : Math.min(cores, 16);
 
 /** Reads the log to its end or to the first thing that is wrong. Rejects only if a source rejects. */
 export async function verifyLog(sources: LogSources, options: VerifyOptions): Promise<VerificationReport> {

@@ -1,6 +1,10 @@
 /** The API in a process of its own, and a client that keeps its connections. */
-import { Agent, request } from 'node:http';
+import { once } from 'node:events';
+import { Agent, request, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { startService } from '../../stack/embedded/service.ts';
 import { processDuties } from '../../stack/config.ts';
 import { claimPort } from '../../stack/servers/ports.ts';
@@ -11,6 +15,8 @@ import { namespace, type Environment } from './environment.ts';
 export interface RunningApi {
   /** One GraphQL request as the holder of the token. Throws where the answer has errors. */
   ask<T>(token: string, query: string, variables: object): Promise<T>;
+  /** One request of `POST /v1/events`, its body given bit by bit. Throws where any event was not accepted. */
+  stream(token: string, bodies: Iterable<readonly object[]>): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -48,11 +54,31 @@ export async function startApiProcess(environment: Environment, keysFolder: stri
         throw new Error(`the API answered ${status}: ${answer.errors?.[0]?.message ?? text.slice(0, 200)}`);
       return answer.data;
     },
+    async stream(token, bodies) {
+      const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/x-ndjson' };
+      const sent = request({ agent, host: '127.0.0.1', port, path: '/v1/events', method: 'POST', headers });
+      const answered = once(sent, 'response') as Promise<[IncomingMessage]>;
+      const written = pipeline(Readable.from(ndjson(bodies), { objectMode: true }), sent);
+      const [answer] = await answered;
+      let last = '';
+      for await (const line of createInterface({ input: answer })) {
+        if (!line.includes('"status":"accepted"') && !line.startsWith('{"summary":'))
+          throw new Error(`an event of the benchmark was not accepted: ${line}`);
+        last = line;
+      }
+      await written;
+      if (!last.endsWith('"error":null}'))
+        throw new Error(`the API answered ${answer.statusCode}: ${last.slice(0, 200)}`);
+    },
     async stop() {
       agent.destroy();
       await child.stop();
     },
   };
+}
+
+function* ndjson(bodies: Iterable<readonly object[]>): Generator<string> {
+  for (const events of bodies) yield `${events.map((event) => JSON.stringify(event)).join('\n')}\n`;
 }
 
 const post = ({ agent, port, token, body }: { agent: Agent; port: number; token: string; body: string }) =>

@@ -39,6 +39,11 @@ export interface BenchInstance {
   close(): Promise<void>;
 }
 
+export interface BenchInstances {
+  readonly trails: readonly Trail[];
+  close(): Promise<void>;
+}
+
 export interface Environment {
   readonly extent: Extent;
   readonly say: (line: string) => void;
@@ -50,6 +55,8 @@ export interface Environment {
   /** Thrown away at the end. */
   readonly folder: string;
   instance(name: string): Promise<BenchInstance>;
+  /** So many at once, which share their connections: one for each duty. */
+  instances(name: string, count: number): Promise<BenchInstances>;
   /** A database of the baseline's, dropped when the benchmarks end. */
   readonly plain: (name: string) => ReturnType<MongoClient['db']>;
   facts(): Promise<Facts>;
@@ -122,6 +129,34 @@ export async function startEnvironment(extent: Extent, say: (line: string) => vo
         async close() {
           await Promise.all(Object.values(clients).map((client) => client.close()));
           await admin.db(instanceDatabase(instance)).dropDatabase();
+        },
+      };
+    },
+    async instances(name, count) {
+      const names = Array.from(
+        { length: count },
+        (_, i) => `${name}-${i}-${randomBytes(4).toString('hex')}` as InstanceId,
+      );
+      await provisionDatabase(admin, { instances: names, passwords });
+      const connect = async (duty: Duty) => MongoClient.connect(uriOf(duty));
+      const [appender, anchor, reader, provisioner] = await Promise.all([
+        connect('appender'),
+        connect('anchor'),
+        connect('reader'),
+        connect('provisioner'),
+      ]);
+      const keys = await openFileKeyProvider(join(folder, 'keys'));
+      const clients = { appender, anchor, reader };
+      const trails: Trail[] = [];
+      for (const instance of names) {
+        const { origin } = await ensureInstance(provisioner, instance, 'localhost', new Date());
+        trails.push(await openTrail(instance, origin, { clients, keys }));
+      }
+      return {
+        trails,
+        async close() {
+          await Promise.all([appender, anchor, reader, provisioner].map((client) => client.close()));
+          for (const instance of names) await admin.db(instanceDatabase(instance)).dropDatabase();
         },
       };
     },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { holdContest, median, quantile, withCallers, type Contender } from './harness.ts';
+import { holdContest, median, quantile, reaches, withCallers, type Contender } from './harness.ts';
 
 describe('the harness of the benchmarks', () => {
   it('takes ratios within a round and reports their median, without the first round', async () => {
@@ -18,12 +18,18 @@ describe('the harness of the benchmarks', () => {
       make: (round: number) => round,
       metrics: [metric],
       baseline: contender('base'),
-      subjects: [contender('own')],
+      subjects: [{ ...contender('own'), bars: { speed: { atLeast: 0.5 } } }],
     };
     const [comparison] = await holdContest(contest, { rounds: 3, settle: () => undefined });
     expect(comparison?.ratio).toEqual({ median: 0.5, rounds: [0.5, 1.5, 0.25], min: 0.25, max: 1.5 });
     expect(comparison?.baseline).toEqual({ name: 'base', median: 200, rounds: [100, 200, 400] });
+    expect(comparison?.bar).toEqual({ atLeast: 0.5, reached: true });
     expect(order).toEqual(['0own', '0base', '1base', '1own', '2own', '2base', '3base', '3own']);
+  });
+
+  it('says whether a bar is reached', () => {
+    expect([reaches({ atLeast: 0.8 }, 0.79), reaches({ atLeast: 0.8 }, 0.8)]).toEqual([false, true]);
+    expect([reaches({ atMost: 1.2 }, 1.21), reaches({ atMost: 1.2 }, 1.2)]).toEqual([false, true]);
   });
 
   it('knows medians and quantiles', () => {

@@ -7,9 +7,17 @@
 /** What one measurement gives, by the name of the metric. */
 export type Measured = Readonly<Record<string, number>>;
 
+/** What a ratio is to reach: at least so much, or at most. Nothing fails on it. */
+export type Bar = { readonly atLeast: number } | { readonly atMost: number };
+
+export const reaches = (bar: Bar, ratio: number): boolean =>
+  'atLeast' in bar ? ratio >= bar.atLeast : ratio <= bar.atMost;
+
 /** `T`: what the events or the like of a round are, the same for all who compete in it. */
 export interface Contender<T = void> {
   readonly name: string;
+  /** By the name of the metric. */
+  readonly bars?: Readonly<Record<string, Bar>>;
   /** Before the clock. */
   prepare?(material: T): Promise<void> | void;
   /** Does the work and says how it went. */
@@ -46,6 +54,8 @@ export interface Comparison {
   readonly baseline: Figures & { readonly name: string };
   readonly subject: Figures & { readonly name: string };
   readonly ratio: Figures & { readonly min: number; readonly max: number };
+  /** And whether the median of the ratios reaches it. */
+  readonly bar?: Bar & { readonly reached: boolean };
 }
 
 /** The q-th quantile (0 to 1), the smallest value that at least that share of the values does not pass. */
@@ -99,12 +109,14 @@ export async function holdContest<T>(contest: Contest<T>, options: RoundOptions)
       const base = inRounds(baseline, metric);
       const own = inRounds(subject, metric);
       const ratios = own.map((value, round) => value / base[round]!);
+      const bar = subject.bars?.[metric.name];
       return {
         contest: contest.title,
         metric,
         baseline: { name: baseline.name, ...figures(base) },
         subject: { name: subject.name, ...figures(own) },
         ratio: { ...figures(ratios), min: Math.min(...ratios), max: Math.max(...ratios) },
+        ...(bar && { bar: { ...bar, reached: reaches(bar, median(ratios)) } }),
       };
     }),
   );

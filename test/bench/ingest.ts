@@ -3,6 +3,7 @@ import type { Collection, Document, MongoClient } from 'mongodb';
 import type { EventInput } from '../../schema/event.ts';
 import { instanceIndexes } from '../../store/provisioning/indexes.ts';
 import { majority } from '../../trail/database.ts';
+import type { Trail } from '../../trail/trail.ts';
 import type { Producers } from './events.ts';
 import { perSecond, timeMs, type Contender, type Metric } from './harness.ts';
 
@@ -10,6 +11,13 @@ export const batchSize = 500;
 export const producers = 4;
 
 export const rate: Metric = { name: 'rate', unit: 'events/s', better: 'higher' };
+
+/** Throws where an event was not accepted: what is refused costs little and would flatter. */
+export const append = async (trail: Trail, events: readonly EventInput[]): Promise<void> => {
+  const results = await trail.writer.append(events, 'platform');
+  const other = results.find(({ status }) => status !== 'accepted');
+  if (other) throw new Error(`an event of the benchmark was not accepted: ${JSON.stringify(other)}`);
+};
 
 /** For each producer its batches, in order. */
 export type Batches = readonly (readonly EventInput[])[][];

@@ -10,15 +10,33 @@ import { runInNewContext } from 'node:vm';
 import type { Benchmark } from './benchmark.ts';
 import { renderChart } from './chart.ts';
 import { startEnvironment, type Extent, type Scale } from './environment.ts';
+import { growth } from './growth.ts';
 import { ingestApi } from './ingestApi.ts';
 import { ingestTrail } from './ingestTrail.ts';
+import { latency } from './latency.ts';
+import { manyInstances } from './manyInstances.ts';
 import { performAction } from './performAction.ts';
 import type { BenchmarkReport, Results } from './results.ts';
+import { sustained } from './sustained.ts';
 import { renderTable } from './table.ts';
+import { threeProcesses } from './threeProcesses.ts';
 import { timeline } from './timeline.ts';
 import { verify } from './verify.ts';
+import { verifyMemory } from './verifyMemory.ts';
 
-const benchmarks: readonly Benchmark[] = [ingestTrail, ingestApi, timeline, verify, performAction];
+const benchmarks: readonly Benchmark[] = [
+  ingestTrail,
+  sustained,
+  latency,
+  threeProcesses,
+  manyInstances,
+  growth,
+  ingestApi,
+  timeline,
+  verify,
+  verifyMemory,
+  performAction,
+];
 
 const usage = `npm run bench -- [options]
 

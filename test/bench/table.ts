@@ -5,15 +5,23 @@ import type { Comparison } from './harness.ts';
 const figure = (value: number): string =>
   value >= 100 ? value.toLocaleString('en-US', { maximumFractionDigits: 0 }) : value.toPrecision(3);
 
-const row = ({ contest, metric, baseline, subject, ratio }: Comparison): string[] => [
+/** For example `>= 0.40, reached`. */
+const barText = (bar: Comparison['bar']): string => {
+  if (!bar) return '';
+  const wanted = 'atLeast' in bar ? `>= ${bar.atLeast.toFixed(2)}` : `<= ${bar.atMost.toFixed(2)}`;
+  return `${wanted}, ${bar.reached ? 'reached' : 'NOT reached'}`;
+};
+
+const row = ({ contest, metric, baseline, subject, ratio, bar }: Comparison): string[] => [
   contest,
   `${metric.name} (${metric.unit})`,
   `${baseline.name}: ${figure(baseline.median)}`,
   `${subject.name}: ${figure(subject.median)}`,
   `${ratio.median.toFixed(2)} (${ratio.min.toFixed(2)} to ${ratio.max.toFixed(2)})`,
+  barText(bar),
 ];
 
-const heads = ['what', 'metric', 'baseline, median', 'Trailkeeper, median', 'ratio (least to most)'];
+const heads = ['what', 'metric', 'baseline, median', 'Trailkeeper, median', 'ratio (least to most)', 'bar'];
 
 export const renderTable = (reports: readonly BenchmarkReport[]): string => {
   const lines: string[] = [];

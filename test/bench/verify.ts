@@ -1,5 +1,6 @@
 /** Verification of a whole log in memory, against one SHA-256 call an entry over the same bytes. */
 import { hash } from 'node:crypto';
+import { availableParallelism } from 'node:os';
 import { decodeBundle, encodeBundle } from '../../domain/tree/bundle.ts';
 import { parseVkey } from '../../domain/tree/note.ts';
 import { bundlesForSize, tileWidth } from '../../domain/tree/tiles.ts';
@@ -10,7 +11,7 @@ import type { Environment } from './environment.ts';
 import { fillLog } from './filledLog.ts';
 import { holdContest, perSecond, timeMs, type Contender, type Metric } from './harness.ts';
 
-const sizes = { small: 20_000, full: 200_000 } as const;
+const sizes = { small: 20_000, full: 500_000 } as const;
 
 const rate: Metric = { name: 'rate', unit: 'entries/s', better: 'higher' };
 
@@ -59,11 +60,18 @@ async function writtenLog(environment: Environment, events: number): Promise<Log
 interface Checks {
   readonly schema: boolean;
   readonly tiles: boolean;
+  /** Look at entries in as many threads as there are cores, as the command line does. */
+  readonly threads?: boolean;
 }
 
-async function verifyAll({ sources, origin, vkey }: LogInMemory, { schema, tiles }: Checks): Promise<void> {
+async function verifyAll({ sources, origin, vkey }: LogInMemory, { schema, tiles, threads }: Checks): Promise<void> {
   const { tiles: readTile, ...bare } = sources;
-  const options = { keys: [parseVkey(vkey)], origin, schema };
+  const options = {
+    keys: [parseVkey(vkey)],
+    origin,
+    schema,
+    ...(threads && { threads: () => availableParallelism() }),
+  };
   const report = await verifyLog(tiles ? { ...bare, tiles: readTile } : bare, options);
   if (report.outcome !== 'verified') throw new Error(`the log does not hold: ${JSON.stringify(report)}`);
 }
@@ -74,8 +82,10 @@ export const verify: Benchmark = {
   async run(environment) {
     const log = await writtenLog(environment, environment.extent.events ?? sizes[environment.extent.scale]);
     const { entries } = log;
-    const rated = (name: string, work: () => Promise<void> | void): Contender => ({
+    const half = { rate: { atLeast: 0.5 } };
+    const rated = (name: string, work: () => Promise<void> | void, bars?: Contender['bars']): Contender => ({
       name,
+      ...(bars && { bars }),
       measure: async () => ({ rate: perSecond(entries.length, await timeMs(async () => work())) }),
     });
     const comparisons = await holdContest(
@@ -87,9 +97,15 @@ export const verify: Benchmark = {
           for (const entry of entries) hash('sha256', entry, 'buffer');
         }),
         subjects: [
-          rated('tree, tiles and ids', () => verifyAll(log, { schema: false, tiles: true })),
-          rated('tree and ids, no tiles', () => verifyAll(log, { schema: false, tiles: false })),
-          rated('tree, tiles, ids and schema', () => verifyAll(log, { schema: true, tiles: true })),
+          rated('every check, in threads', () => verifyAll(log, { schema: true, tiles: true, threads: true }), half),
+          rated(
+            'tree, tiles and ids, in threads',
+            () => verifyAll(log, { schema: false, tiles: true, threads: true }),
+            half,
+          ),
+          rated('every check, in one thread', () => verifyAll(log, { schema: true, tiles: true })),
+          rated('tree, tiles and ids, in one thread', () => verifyAll(log, { schema: false, tiles: true })),
+          rated('tree and ids, no tiles, in one thread', () => verifyAll(log, { schema: false, tiles: false })),
         ],
       },
       environment.extent,
