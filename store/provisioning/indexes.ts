@@ -35,4 +35,6 @@ export const controlIndexes: Partial<Record<ControlCollection, readonly Collecti
   policies: [{ key: { instance: 1, index: -1 } }],
   versions: [{ key: { instance: 1, kind: 1, name: 1, index: -1 } }],
   delegations: [{ key: { instance: 1, from: 1, to: 1, index: -1 } }],
+  // What a witness cosigned last, also where that was long ago or never.
+  cosignatures: [{ key: { origin: 1, witness: 1, size: -1, timeS: -1 } }],
 };

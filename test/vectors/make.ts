@@ -1,6 +1,6 @@
 /**
- * Writes the test vectors: `node test/vectors/make.ts && npx oxfmt test/vectors`. All of it follows from the seeds below, so a second run changes
- * nothing; only the encrypted box has random bytes in it, and is made once. The keys sign nothing but this.
+ * Writes the test vectors: `node test/vectors/make.ts && npx oxfmt test/vectors`. All of it follows from
+ * the seeds below, so a second run changes nothing; only the encrypted box has random bytes in it, and is made once. The keys sign nothing but this.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -141,9 +141,8 @@ const box = (): object => {
   const month = '2025-10';
   const secrets = { classMonth: derived('class and month'), subjectClass: derived('subject and class') };
   const dataKey = deriveDataKey(instance, { retentionClass, month, subject }, secrets.classMonth, secrets.subjectClass);
-  const sealed = sealDocument(instance, `${retentionClass}/${month}`, [
-    { subject, dataKey, parts: [{ event: eventIdOf(disclosed) as EventId, position: 0, ...part }] },
-  ]);
+  const sealedPart = { event: eventIdOf(disclosed) as EventId, subject, position: 0, ...part };
+  const sealed = sealDocument(instance, `${retentionClass}/${month}`, [{ subject, dataKey, parts: [sealedPart] }]);
   const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
   return {
     instance,

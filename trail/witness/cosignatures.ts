@@ -56,12 +56,7 @@ export class Cosignatures {
   /** What a witness cosigned last of a log; undefined for nothing. */
   async lastBy(origin: string, key: CosignerKey): Promise<KeptCosignature | undefined> {
     const witness = encodeCosignerVkey(key);
-    // The newest sizes first: a witness that answers is among the first few.
-    const document = await this.#collection
-      .find({ _id: range(origin, 0), witness })
-      .sort({ _id: -1 })
-      .limit(1)
-      .next();
+    const document = await this.#collection.find({ origin, witness }).sort({ size: -1, timeS: -1 }).limit(1).next();
     return document ? kept(document, key) : undefined;
   }
 
