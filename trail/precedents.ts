@@ -25,6 +25,8 @@ export interface Precedent {
   readonly entry: Entry;
   readonly leafHash: Buffer;
   readonly segment: number;
+  /** Present where the index says so and the record does not: whether the event was recorded can't be told. */
+  readonly fault?: TrailError;
 }
 
 /** Entries after which the index is asked again how far it is, though the window alone would do: it grows meanwhile. */
@@ -60,6 +62,7 @@ export class Precedents {
   readonly #emitters: Collection<EmitterRow>;
   readonly #tails: Collection<TailRow>;
   readonly #parts: PartReader;
+  #indexTrustedTo = Infinity;
 
   constructor(instance: InstanceId, client: MongoClient, parts: PartReader) {
     this.#segments = segmentsOf(client, instance);
@@ -69,9 +72,10 @@ export class Precedents {
     this.#parts = parts;
   }
 
-  /** To be called when the writer has found the end of the log anew. */
-  reset(end: number): void {
+  /** To be called when the writer has found the end of the log anew. From `indexTrustedTo` on, the record is asked. */
+  reset(end: number, indexTrustedTo = Infinity): void {
     this.generation += 1;
+    this.#indexTrustedTo = indexTrustedTo;
     this.recent.reset(end);
   }
 
@@ -104,13 +108,7 @@ export class Precedents {
     ]);
     for (const { _id, high } of states) if (high > highs.get(_id)!) highs.set(_id, high);
     const found = await this.#fromSegments(inWindow);
-    for (const row of rows)
-      found.set(row.id as EventId, {
-        index: row._id,
-        entry: parseEntry(row.entry.buffer),
-        leafHash: Buffer.from(row.leaf.buffer),
-        segment: row.segment,
-      });
+    for (const [id, precedent] of await this.#fromRows(rows)) found.set(id, precedent);
     return { checkedTo, cursor, from, newest, precedents: found, highs };
   }
 
@@ -147,7 +145,7 @@ export class Precedents {
   }
 
   async #cursor(): Promise<number> {
-    return (await this.#tails.findOne({ _id: indexTail }))?.next ?? 0;
+    return Math.min((await this.#tails.findOne({ _id: indexTail }))?.next ?? 0, this.#indexTrustedTo);
   }
 
   /** Id of the event that has this sequence number, undefined where the number is free. */
@@ -160,7 +158,9 @@ export class Precedents {
 
   /** Settles each as the recorded event once more, or as another event with its id. Opens each segment's boxes once. */
   async settle(repetitions: readonly Repetition[]): Promise<void> {
-    for (const group of Map.groupBy(repetitions, ({ precedent }) => precedent.segment).values()) {
+    for (const { item, precedent } of repetitions) if (precedent.fault) item.fail(precedent.fault);
+    const held = repetitions.filter(({ precedent }) => precedent.fault === undefined);
+    for (const group of Map.groupBy(held, ({ precedent }) => precedent.segment).values()) {
       const { parts, altered } = await this.#parts.openEach(group.map(({ precedent }) => precedent));
       for (const { item, sealing, precedent } of group) {
         const fault = altered.get(precedent.entry.id);
@@ -184,6 +184,25 @@ export class Precedents {
       leafHashInto(bytes, leafHash, 0);
       const entry = parseEntry(bytes);
       found.set(entry.id, { index, entry, leafHash, segment: segment.first });
+    }
+    return found;
+  }
+
+  /** What rows of the index say, each held against the record: a receipt must not rest on a row that somebody wrote. */
+  async #fromRows(rows: readonly IndexRow[]): Promise<Map<EventId, Precedent>> {
+    const found = new Map<EventId, Precedent>();
+    let segment: { first: number; entries: Buffer[] } | undefined;
+    for (const row of rows.toSorted((a, b) => a._id - b._id)) {
+      const { _id: index, id } = row;
+      if (!segment?.entries[index - segment.first]) segment = await this.#segmentOf(index);
+      const bytes = segment.entries[index - segment.first];
+      const entry = parseEntry(row.entry.buffer);
+      const leafHash = Buffer.alloc(32);
+      leafHashInto(row.entry.buffer, leafHash, 0);
+      const held = bytes?.equals(row.entry.buffer) === true && entry.id === id;
+      const message = `the index has the event ${id} at ${index}, and the record does not`;
+      const fault = held ? {} : { fault: new TrailError('LOG_INCONSISTENT', message) };
+      found.set(id as EventId, { index, entry, leafHash, segment: segment.first, ...fault });
     }
     return found;
   }

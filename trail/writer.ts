@@ -28,6 +28,7 @@ import { toUnsealed } from './plain-parts.ts';
 import { Sealer } from './seal.ts';
 import { buildSegment, segmentEntriesMax, segmentsOf, type LogHead, type SegmentDocument } from './segments.ts';
 import type { Subjects } from './subjects.ts';
+import { verifyRightEdge, type RightEdge } from './verification/right-edge.ts';
 
 export interface WriterOptions {
   /** Events that may wait, and bytes of their payload. */
@@ -50,6 +51,7 @@ const prepareAheadFrom = 256;
 export class LogWriter {
   readonly #options: WriterOptions;
   readonly #segments: Collection<SegmentDocument>;
+  readonly #verifyEdge: (anchored: LogHead) => Promise<RightEdge>;
   readonly #record: RecordCollections;
   readonly #anchor: Anchor;
   readonly #schedule: SigningSchedule;
@@ -77,6 +79,7 @@ export class LogWriter {
   ) {
     this.#options = { ...writerDefaults, ...options };
     this.#segments = segmentsOf(parts.appender, instance);
+    this.#verifyEdge = (anchored) => verifyRightEdge(parts.appender, instance, anchored);
     this.#record = { segments: this.#segments, boxes: boxesOf(parts.appender, instance) };
     this.#anchor = parts.anchor;
     this.#schedule = new SigningSchedule(parts.signing);
@@ -275,8 +278,9 @@ export class LogWriter {
 
   async #findHead(): Promise<LogHead> {
     const anchored = await anchoredHead(this.#segments, this.#anchor, this.#schedule);
+    const { indexTrustedTo } = await this.#verifyEdge(anchored);
     const head = await walkToEnd(this.#segments, anchored, ({ _id }, entries) => this.#schedule.observe(_id, entries));
-    this.#precedents.reset(head.size);
+    this.#precedents.reset(head.size, indexTrustedTo);
     this.#anchoring.committed(head);
     this.#head = head;
     return head;

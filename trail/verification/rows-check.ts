@@ -9,11 +9,14 @@ import { indexOf, indexRow, indexTail, tailsOf, type IndexRow } from '../project
 import type { VerifiedLog } from './verified-log.ts';
 
 /** Number of entries that the index says it holds. */
-export const indexedTo = async ({ client, instance }: VerifiedLog): Promise<number> =>
+export const indexedTo = async ({ client, instance }: Pick<VerifiedLog, 'client' | 'instance'>): Promise<number> =>
   (await tailsOf(client, instance).findOne({ _id: indexTail }))?.next ?? 0;
 
 /** Rows of a range as they are stored; fractional `_id`s are among them. */
-export const storedRows = async ({ client, instance }: VerifiedLog, { from, to }: RowRange): Promise<Document[]> =>
+export const storedRows = async (
+  { client, instance }: Pick<VerifiedLog, 'client' | 'instance'>,
+  { from, to }: RowRange,
+): Promise<Document[]> =>
   indexOf(client, instance)
     .find({ _id: { $gte: from, $lt: to } })
     .sort({ _id: 1 })
