@@ -59,7 +59,7 @@ export function adminUri(config: Config): string {
   return uri.replace('://', `://${user}@`);
 }
 
-function allPasswords({ mongodb: { passwords } }: Config): Record<Duty, string> {
+export function allPasswords({ mongodb: { passwords } }: Config): Record<Duty, string> {
   const missing = duties.filter((duty) => passwords[duty] === undefined);
   if (missing.length > 0) throw new ConfigError(missing.map((duty) => `${passwordSetting(duty)} is not set`));
   return passwords as Record<Duty, string>;

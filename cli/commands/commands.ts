@@ -2,6 +2,7 @@
 import type { CliCommand } from '../command.ts';
 import { action, decide, perform, settle } from './actions.ts';
 import { publish, resume, suspend } from './control.ts';
+import { archive } from './archive.ts';
 import { checkProof } from './checkProof.ts';
 import { diagnose } from './diagnose.ts';
 import { download } from './download.ts';
@@ -9,6 +10,7 @@ import { events } from './events.ts';
 import { evidence } from './evidence.ts';
 import { createInstance, instances } from './instances.ts';
 import { checkpoint, correlate, disclose, gaps, prove } from './look.ts';
+import { rebuild } from './rebuild.ts';
 import { record } from './record.ts';
 import { closeRun, handOff, openRun } from './runs.ts';
 import { selfcheck } from './selfcheck.ts';
@@ -45,6 +47,8 @@ export const commands: readonly CliCommand[] = [
   publish,
   witnesses,
   configureWitnesses,
+  archive,
+  rebuild,
   instances,
   createInstance,
 ] as readonly CliCommand<never>[];
