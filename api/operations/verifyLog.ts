@@ -1,8 +1,11 @@
-/** The server's own check of a whole log. Counted, not recorded; one at a time in a process, since it costs a core. */
+/**
+ * The server's own check of a whole log. Counted, not recorded; one at a time in a process, since it costs a core. That of a
+ * large log is another thread's, so that this one goes on answering.
+ */
 import { encodeBundle } from '../../domain/tree/bundle.ts';
 import { tileWidth } from '../../domain/tree/tiles.ts';
 import type { VerificationReport } from '../../domain/verify/report.ts';
-import { verifyLog as verify, type EntryChunk } from '../../domain/verify/verifyLog.ts';
+import { threadsFor, verifyLog as verify, type EntryChunk } from '../../domain/verify/verifyLog.ts';
 import type { TileReader } from '../../domain/verify/tileTree.ts';
 import { TrailError } from '../../trail/errors.ts';
 import type { TrailReader } from '../../trail/reader.ts';
@@ -38,7 +41,7 @@ export const verifyLog = async (
         ...((await hasEdge(reader, latest.size)) && { tiles: tilesOf(reader) }),
         olderCheckpoints: await older(reader, latest.size),
       },
-      { keys: await trail.signing.keys(), origin, instance, schema: false },
+      { keys: await trail.signing.keys(), origin, instance, schema: false, threads: threadsFor(1) },
     );
   } finally {
     running = false;
