@@ -56,7 +56,7 @@ export const startWorker = async (config: Config, log: Log = logToStderr): Promi
   const keys = await openFileKeyProvider(config.folders.keys);
   const archives = archivesOf(config.archive);
   const trails = new Opened(
-    (instance) => openInstanceTrail(instance, clients, keys, config, archives),
+    (instance) => openInstanceTrail(instance, clients, keys, config, archives, () => tails.wake(instance)),
     // A closed log goes on under another name at any moment.
     ({ closing }) => closing !== undefined,
   );
@@ -132,7 +132,7 @@ export const startWorker = async (config: Config, log: Log = logToStderr): Promi
       await temporalClient.connection.close().catch(() => undefined);
       await witnessing.stop();
       await archiving.stop();
-      await tails;
+      await tails.done;
       await health.close();
       await Promise.all(Object.values(clients).map((client) => client.close()));
     },
@@ -176,13 +176,14 @@ const openInstanceTrail = async (
   keys: KeyProvider,
   { horizonMs }: Config,
   archives: ReturnType<typeof archivesOf>,
+  onAppended: () => void,
 ): Promise<Trail> => {
   const record = await findFollowed(clients.reader, instance);
   if (!record) throw new UnknownInstance('there is no instance of this name');
   const trail = await openTrail(instance, record.origin, {
     clients,
     keys,
-    writer: { horizonMs },
+    writer: { horizonMs, onAppended },
     places: [archivedPlaceOf(instance, archives, clients.reader)],
   });
   const demand = () => findArchiveDemand(clients.reader, instance);
@@ -190,14 +191,21 @@ const openInstanceTrail = async (
   return trail;
 };
 
-/** Runs the tails over the logs of all instances, new ones too. Resolves when they have ended. */
-const followLogs = async (
+interface FollowedLogs {
+  /** Something was appended in this process. */
+  wake(instance: InstanceId): void;
+  /** Resolves after the signal, when the tails have ended. */
+  readonly done: Promise<void>;
+}
+
+/** Runs the tails over the logs of all instances, new ones too. */
+const followLogs = (
   clients: Clients,
   keys: KeyProvider,
   trails: Opened<Trail>,
   signal: AbortSignal,
   log: Log,
-): Promise<void> => {
+): FollowedLogs => {
   const onVoid = recordVoids({
     writerOf: async (instance) => (await trails.get(instance)).writer,
     alarm: ({ instance, index, reason: { code } }) =>
@@ -213,15 +221,18 @@ const followLogs = async (
     onError: (tail, instance, error) =>
       log({ level: 'error', message: 'a tail will be tried again', tail, instance, ...placeOf(error) }),
   });
-  while (!signal.aborted) {
-    try {
-      for (const { instance } of await listFollowed(clients.reader)) runner.follow(instance);
-    } catch (error) {
-      log({ level: 'warn', message: 'the instances can not be listed now', ...placeOf(error) });
+  const follow = async (): Promise<void> => {
+    while (!signal.aborted) {
+      try {
+        for (const { instance } of await listFollowed(clients.reader)) runner.follow(instance);
+      } catch (error) {
+        log({ level: 'warn', message: 'the instances can not be listed now', ...placeOf(error) });
+      }
+      await delay(instancesEveryMs, undefined, { signal }).catch(() => undefined);
     }
-    await delay(instancesEveryMs, undefined, { signal }).catch(() => undefined);
-  }
-  await runner.stop();
+    await runner.stop();
+  };
+  return { wake: (instance) => runner.wake(instance), done: follow() };
 };
 
 const main = async (): Promise<void> => {

@@ -36,6 +36,8 @@ export interface WriterOptions {
   readonly queueBytesMax: number;
   readonly horizonMs: number;
   readonly nowMs: () => number;
+  /** Called when a segment stands in the log, for tails in the same process. Must not throw. */
+  readonly onAppended: () => void;
 }
 
 export const writerDefaults: WriterOptions = {
@@ -43,6 +45,7 @@ export const writerDefaults: WriterOptions = {
   queueBytesMax: 128 * 1024 * 1024,
   horizonMs: eventLimits.horizonMsDefault,
   nowMs: Date.now,
+  onAppended: () => undefined,
 };
 
 /** From this many waiting events on, the next batch is prepared while the last one is still being written. */
@@ -234,6 +237,7 @@ export class LogWriter {
     this.#precedents.recent.add(segment._id, events);
     this.#schedule.observe(segment._id, events);
     this.#anchoring.committed(next);
+    this.#options.onAppended();
     for (let position = 0; position < batch.items.length; position += 1) {
       const { item, followers } = batch.items[position]!;
       const index = segment._id + position;

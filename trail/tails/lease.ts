@@ -43,6 +43,25 @@ export const acquireLease = async (client: MongoClient, id: string, owner: strin
   return (await take())?.fence;
 };
 
+/**
+ * Puts the fence of a lease above another one, where `owner` still holds it under `from`; undefined where not. For a lease
+ * that was lost and began anew below what a cursor has seen: nobody could ever move that cursor again.
+ */
+export const raiseFence = async (
+  client: MongoClient,
+  id: string,
+  owner: string,
+  { from, above }: { readonly from: number; readonly above: number },
+): Promise<number | undefined> => {
+  const leases: Collection<LeaseDocument> = client.db(controlDatabase).collection('leases', majority);
+  const raised = await leases.findOneAndUpdate(
+    { _id: id, owner, fence: from },
+    { $set: { fence: above + 1 } },
+    { returnDocument: 'after', writeConcern: majority.writeConcern },
+  );
+  return raised?.fence;
+};
+
 /** Lets another process take over at once. */
 export const releaseLease = async (client: MongoClient, id: string, owner: string): Promise<void> => {
   const leases: Collection<LeaseDocument> = client.db(controlDatabase).collection('leases', majority);
