@@ -4,12 +4,15 @@ import type { Client } from '@temporalio/client';
 import type { MongoClient } from 'mongodb';
 import { placeOf, type Log } from '../api/log.ts';
 import { taskQueues } from '../domain/action/contract.ts';
+import { parseVkey } from '../domain/tree/note.ts';
 import type { CheckRates } from '../domain/verification/contract.ts';
 import type { CheckIntervals } from '../domain/verification/schedule.ts';
 import { createVerificationActivities } from '../activities/verification/createVerificationActivities.ts';
 import type { VerificationInstance } from '../activities/verification/deps.ts';
 import type { InstanceId } from '../schema/ids.ts';
+import { formerLogs } from '../store/former-logs.ts';
 import { listInstances } from '../store/instances.ts';
+import type { ArchiveStore } from '../trail/archive/store.ts';
 import type { KeyProvider } from '../trail/keys/provider.ts';
 import { Secrets } from '../trail/keys/secrets.ts';
 import { PartReader } from '../trail/parts.ts';
@@ -27,6 +30,7 @@ export interface VerifyingOptions {
   readonly keys: KeyProvider;
   readonly temporal: Client;
   readonly trailOf: (instance: InstanceId) => Promise<Trail>;
+  readonly archiveOf: (instance: InstanceId) => Promise<ArchiveStore>;
   readonly log: Log;
 }
 
@@ -49,10 +53,15 @@ export const verificationInstance = async (
   },
 });
 
-export const verificationActivities = ({ config, clients, keys, trailOf }: VerifyingOptions) => {
+export const verificationActivities = ({ config, clients, keys, trailOf, archiveOf }: VerifyingOptions) => {
   const { reader, projector } = clients;
   return createVerificationActivities({
-    open: async (instance) => verificationInstance(instance, { reader, keys, trail: await trailOf(instance) }),
+    open: async (instance) => {
+      const opened = await verificationInstance(instance, { reader, keys, trail: await trailOf(instance) });
+      const former = await formerLogs(reader, instance);
+      const trusted = [...opened.log.keys, ...former.map(({ vkey }) => parseVkey(vkey))];
+      return { ...opened, archive: { store: await archiveOf(instance), trust: { kind: 'trusted', keys: trusted } } };
+    },
     rates: config.rates,
     projector,
   });

@@ -94,6 +94,7 @@ export const startWorker = async (config: Config, log: Log = logToStderr): Promi
     keys,
     temporal: temporalClient,
     trailOf: (instance: InstanceId) => trails.get(instance),
+    archiveOf: archives,
     log,
   };
   const checkSchedules = startCheckSchedules(verifying);

@@ -13,18 +13,21 @@ import { added, lookedAtNothing } from '../../domain/verification/looked.ts';
 import { sampledIndexes } from '../../domain/verification/sample.ts';
 import { emptyStanding } from '../../domain/verification/segment.ts';
 import { emptyTally, tallied } from '../../domain/verification/tally.ts';
+import { checkArchive, checkNewestArchived } from '../../trail/verification/archive-check.ts';
 import { walkEmitters } from '../../trail/verification/emitters-check.ts';
 import { findOutside } from '../../trail/verification/outside-log.ts';
 import { walkRecord } from '../../trail/verification/record-walk.ts';
 import { checkSampled, checkServedTiles } from '../../trail/verification/sample-check.ts';
 import { walkTiles } from '../../trail/verification/tiles-check.ts';
+import { walkWitnesses } from '../../trail/verification/witness-check.ts';
 import type { VerifiedLog } from '../../trail/verification/verified-log.ts';
 import { cursorOf, standingOf } from './cursors.ts';
-import type { VerificationDeps } from './deps.ts';
+import type { VerificationDeps, VerificationInstance } from './deps.ts';
 
 const entriesPerStep = 5000;
 const tilesPerStep = 200;
 const emittersPerStep = 500;
+const cosignaturesPerStep = 1000;
 
 interface Step {
   readonly cursor?: StageCursor;
@@ -39,13 +42,17 @@ export const createCheckStage =
   async (input: CheckStageInput): Promise<CheckStageResult> => {
     const { cancellationSignal: signal } = Context.current();
     const beganMs = performance.now();
-    const { log } = await open(input.instance);
-    const { cursor, looked, differences } = await stepOf(log, input, signal);
+    const instance = await open(input.instance);
+    const { cursor, looked, differences } = await stepOf(instance, input, signal);
     await pace(input.plan, looked, performance.now() - beganMs, signal);
     return { looked, found: tallied(emptyTally, differences), ...(cursor && { cursor }) };
   };
 
-const stepOf = (log: VerifiedLog, input: CheckStageInput, signal: AbortSignal): Promise<Step> => {
+const stepOf = async (
+  { log, archive }: VerificationInstance,
+  input: CheckStageInput,
+  signal: AbortSignal,
+): Promise<Step> => {
   switch (input.stage) {
     case 'record':
       return input.kind === 'full' ? wholeRecord(log, input, signal) : sampledRecord(log, input, signal);
@@ -54,10 +61,12 @@ const stepOf = (log: VerifiedLog, input: CheckStageInput, signal: AbortSignal): 
     case 'tiles':
       return input.kind === 'full' ? allTiles(log, input, signal) : servedTiles(log, input);
     case 'emitters':
-      return input.kind === 'full' ? allEmitters(log, input, signal) : Promise.resolve(nothing);
+      return input.kind === 'full' ? allEmitters(log, input, signal) : nothing;
     case 'archive':
+      if (!archive) return nothing;
+      return input.kind === 'full' ? checkArchive(log, archive, signal) : checkNewestArchived(log, archive);
     case 'witness':
-      return Promise.resolve(nothing);
+      return witnessed(log, input);
   }
   return input.stage satisfies never;
 };
@@ -77,7 +86,10 @@ const sampledRecord = async (
   { cursor, plan, seed }: CheckStageInput,
   signal: AbortSignal,
 ): Promise<Step> => {
-  const indexes = sampledIndexes(seed, plan.size, plan.rates.sampledEntries);
+  // The right edge always: what comes next rests on it.
+  const indexes = [
+    ...new Set([...sampledIndexes(seed, plan.size, plan.rates.sampledEntries), Math.max(0, plan.size - 1)]),
+  ];
   const differences: Difference[] = [];
   let looked = lookedAtNothing;
   let walkedTo = Number(cursor?.['walkedTo'] ?? 0);
@@ -112,6 +124,16 @@ const allEmitters = async (log: VerifiedLog, { cursor }: CheckStageInput, signal
     after: typeof after === 'string' ? after : undefined,
     emittersMax: emittersPerStep,
     signal,
+  });
+  return { looked, differences, ...(next !== undefined && { cursor: { after: next } }) };
+};
+
+const witnessed = async (log: VerifiedLog, { cursor, plan }: CheckStageInput): Promise<Step> => {
+  const after = cursor?.['after'];
+  const { next, looked, differences } = await walkWitnesses(log, {
+    after: typeof after === 'string' ? after : undefined,
+    size: plan.size,
+    cosignaturesMax: cosignaturesPerStep,
   });
   return { looked, differences, ...(next !== undefined && { cursor: { after: next } }) };
 };

@@ -3,11 +3,14 @@ import type { MongoClient } from 'mongodb';
 import type { CheckRates } from '../../domain/verification/contract.ts';
 import type { InstanceId } from '../../schema/ids.ts';
 import type { Trail } from '../../trail/trail.ts';
+import type { VerifiedArchive } from '../../trail/verification/archive-check.ts';
 import type { VerifiedLog } from '../../trail/verification/verified-log.ts';
 
 export interface VerificationInstance {
   readonly trail: Pick<Trail, 'writer' | 'reader'>;
   readonly log: VerifiedLog;
+  /** Absent where the instance has no archive. */
+  readonly archive?: VerifiedArchive;
 }
 
 export interface VerificationDeps {

@@ -12,6 +12,7 @@ const storedKinds = [
   'root-altered',
   'edge-altered',
   'control-epoch-altered',
+  'box-list-altered',
   // payload
   'box-missing',
   'box-altered',
@@ -83,6 +84,7 @@ const meanings: Readonly<Record<DifferenceKind, string>> = {
   'root-altered': 'the root kept in a segment is not that of its entries',
   'edge-altered': 'the right edge kept in a segment is not that of its entries',
   'control-epoch-altered': 'the control epoch kept in a segment is not that of the entries',
+  'box-list-altered': 'the list of boxes kept in a segment is not the archived one',
   'box-missing': 'a box of encrypted parts is not there',
   'box-altered': 'a box of encrypted parts is not what its digest says',
   'content-altered': 'a part is not what its entry commits to',

@@ -13,7 +13,7 @@ import { emptyArchive, readObject, type ArchivedHead, type KeyTrust } from './he
 import type { Manifest } from './manifest.ts';
 import { checkpointName, latestCheckpointName, manifestName } from './names.ts';
 import { readRange, requireRanges, type RangeEnd } from './ranges.ts';
-import { replayRange } from './replay.ts';
+import { replayRange, type RangeVisitor } from './replay.ts';
 import type { ArchiveStore } from './store.ts';
 
 /**
@@ -50,6 +50,8 @@ export interface VerifyArchiveOptions {
   /** Checkpoints that were kept elsewhere, as signed notes. */
   readonly kept?: readonly Uint8Array[];
   readonly progress?: (entries: number, of: number) => void;
+  /** Is told of what holds, as it is read. */
+  readonly visitor?: RangeVisitor;
 }
 
 export const problemsMax = 100;
@@ -123,7 +125,11 @@ const checkRange = async (
     ({ manifest } = range);
     if (!head) throw new Skipped();
     const visitor = {
-      segment: async (_segment: unknown, _entries: unknown, next: { size: number; root: Buffer }) => kept.reached(next),
+      ...options.visitor,
+      async segment(...[segment, entries, next]: Parameters<NonNullable<RangeVisitor['segment']>>) {
+        kept.reached(next);
+        await options.visitor?.segment?.(segment, entries, next);
+      },
     };
     return (await replayRange(store, head, range, options.trust, visitor)).head;
   } catch (error) {
