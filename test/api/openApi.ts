@@ -25,6 +25,7 @@ import { createControlTail } from '../../store/applier.ts';
 import { openControlState } from '../../store/control-state.ts';
 import { ensureInstance } from '../../store/instances.ts';
 import { openFileKeyProvider } from '../../trail/keys/file-provider.ts';
+import type { KeyProvider } from '../../trail/keys/provider.ts';
 import { createIndexTail } from '../../trail/tails/index-tail.ts';
 import { TailRunner } from '../../trail/tails/runner.ts';
 import { createTileTail } from '../../trail/tails/tile-tail.ts';
@@ -60,6 +61,7 @@ export interface TestApi {
   readonly trails: Readonly<Record<Name, Trail>>;
   readonly tokens: Readonly<Record<Name, TokenSecrets>>;
   readonly logged: LogLine[];
+  readonly keys: KeyProvider;
   /** Moves the API's clock on. */
   advance(ms: number): void;
   ask(query: string, variables?: object, as?: Role | { instance: Name; role: Role }): Promise<Answer>;
@@ -181,6 +183,7 @@ export const openTestApi = async (options: OpenApiOptions = {}): Promise<TestApi
     trails,
     tokens,
     logged,
+    keys,
     tails,
     advance: (ms) => (skewMs += ms),
     fetch: request,
