@@ -163,6 +163,34 @@ describe.skipIf(!isThere(litewitness))('a log that was rolled back', () => {
     expect(entry?.entry.outcome).toBe('success');
   });
 
+  it('replaced as a whole by one that hangs together and is signed by the right key is refused by both', async () => {
+    await log.grow(20);
+    await log.round();
+    const kept = Buffer.from((await log.trail.reader.checkpoint())!.note);
+    // Root wrote the log anew from its beginning: record, projections and anchors agree, and so does the signature.
+    const { admin } = log.database;
+    const cosigned = await backUp(log, ['cosignatures']);
+    await restore(log, {
+      instance: new Map((await collectionsIn(admin, instanceDatabase(log.instance))).map((name) => [name, []])),
+      control: new Map(everything.map((name) => [name, []])),
+    });
+    const forger = await log.another();
+    for (let i = 0; i < 30; i += 1) await forger.writer.append([event()], 'platform');
+    const forged = openCheckpoint(Buffer.from((await forger.reader.checkpoint())!.note), [logKeyOf(log)], log.origin);
+    // Whoever kept a checkpoint sees it without anybody's help.
+    const old = openCheckpoint(kept, [logKeyOf(log)], log.origin);
+    const proof = await consistencyProof(old.size, forged.size, forger.reader.tiles.subtrees());
+    const claim = { oldSize: old.size, oldRoot: old.root, newSize: forged.size, newRoot: forged.root, proof };
+    expect(verifyConsistency(claim)).toBe(false);
+    log.newProcess();
+    await log.round();
+    expect(log.alerts()).toMatchObject([{ kind: 'contradiction', statement: 'inconsistent', witnessSize: old.size }]);
+    await expect(appendTo(log)).rejects.toMatchObject({ code: 'LOG_FORKED' });
+    // And by what the witness signed, if root forgot to remove that, or a copy of it is put back.
+    await restore(log, { instance: new Map(), control: new Map([...cosigned.control, ['witnessStatements', []]]) });
+    await expect(appendTo(log)).rejects.toMatchObject({ code: 'LOG_FORKED' });
+  });
+
   it('with the signing key stolen, a fork is refused by the witness and shown by an old checkpoint', async () => {
     await log.grow(20);
     await log.round();
