@@ -14,15 +14,18 @@ export interface RootContext extends RequestContext {
 
 type Resolve<A, R> = (args: A, context: RootContext, info: GraphQLResolveInfo) => R;
 
+const plain = (value: object): Json => JSON.parse(JSON.stringify(value)) as Json;
+
 /** What of the arguments is recorded with a read: conditions and ids. Never content, and no original ids. */
 const recorded = (args: object, info: GraphQLResolveInfo): Json => {
-  const plain = JSON.parse(JSON.stringify(args)) as Record<string, Json> & { input?: Record<string, Json> };
+  const given = args as Readonly<Record<string, unknown>> & { readonly input?: object };
   if (info.operation.operation === 'mutation') {
-    const { id, runId, event, part } = { ...plain, ...plain.input };
-    return JSON.parse(JSON.stringify({ id, runId, event, part })) as Json;
+    // Taken out first: the arguments may hold a thousand events.
+    const { id, runId, event, part }: Readonly<Record<string, unknown>> = { ...given, ...given.input };
+    return plain({ id, runId, event, part });
   }
-  const { externalId: _original, ...conditions } = plain;
-  return conditions;
+  const { externalId: _original, ...conditions } = given;
+  return plain(conditions);
 };
 
 const admit = async (
