@@ -49,7 +49,6 @@ export const openWitnessedLog = async (): Promise<WitnessedTestLog> => {
       },
       onEvent: (event) => {
         if (event.instance === instance) events.push(event);
-        if (event.kind === 'error') console.error(event.error);
       },
       nowMs: () => Date.now() + skewMs,
     });
