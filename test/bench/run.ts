@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { archive } from './archive.ts';
 import type { Benchmark } from './benchmark.ts';
 import { renderChart } from './chart.ts';
 import { startEnvironment, type Extent, type Scale } from './environment.ts';
@@ -35,6 +36,7 @@ const benchmarks: readonly Benchmark[] = [
   timeline,
   verify,
   verifyMemory,
+  archive,
   performAction,
 ];
 
