@@ -2,6 +2,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { InstanceId } from '../schema/ids.ts';
 import type { Trail } from '../trail/trail.ts';
+import { VerificationAges } from './verificationAges.ts';
 
 export type CountedRead = 'checkpoint' | 'tile' | 'bundle' | 'proof' | 'self-check';
 
@@ -15,6 +16,7 @@ export class ApiMetrics {
   readonly appendsWaiting: Gauge;
   readonly subscriptions: Gauge;
   readonly indexBehind: Gauge;
+  readonly sinceVerified: Gauge<'kind'>;
   readonly #reads: Counter<'kind'>;
   readonly #trails = new Map<InstanceId, Trail>();
 
@@ -58,6 +60,16 @@ export class ApiMetrics {
       registers,
     });
     const trails = this.#trails;
+    const ages = new VerificationAges(() => trails.values());
+    this.sinceVerified = new Gauge({
+      name: 'trailkeeper_since_verified_seconds',
+      help: 'Time since a self-verification of this kind ended, in the instance where it is longest ago.',
+      labelNames: ['kind'],
+      registers,
+      async collect() {
+        for (const [kind, seconds] of Object.entries(await ages.seconds())) this.set({ kind }, seconds);
+      },
+    });
     this.indexBehind = new Gauge({
       name: 'trailkeeper_index_behind_entries',
       help: 'Acknowledged entries that the index does not hold yet, in the instance where there are most.',

@@ -6,7 +6,7 @@ import { placeOf, type Log } from '../api/log.ts';
 import { taskQueues } from '../domain/action/contract.ts';
 import { parseVkey } from '../domain/tree/note.ts';
 import type { CheckRates } from '../domain/verification/contract.ts';
-import type { CheckIntervals } from '../domain/verification/schedule.ts';
+import { overdueKinds, type CheckIntervals } from '../domain/verification/schedule.ts';
 import { createVerificationActivities } from '../activities/verification/createVerificationActivities.ts';
 import type { VerificationInstance } from '../activities/verification/deps.ts';
 import type { InstanceId } from '../schema/ids.ts';
@@ -17,6 +17,7 @@ import type { KeyProvider } from '../trail/keys/provider.ts';
 import { Secrets } from '../trail/keys/secrets.ts';
 import { PartReader } from '../trail/parts.ts';
 import type { Trail } from '../trail/trail.ts';
+import { lastChecks } from '../trail/verification/last-checks.ts';
 import { ensureCheckSchedules } from './temporal/checkSchedules.ts';
 
 export interface SelfCheckConfig {
@@ -67,6 +68,22 @@ export const verificationActivities = ({ config, clients, keys, trailOf, archive
   });
 };
 
+/** Says so in the worker's own log where the last check of a kind is too long ago, whatever became of its schedule. */
+const tellOverdue = async (
+  { config, trailOf, log }: VerifyingOptions,
+  instance: InstanceId,
+  created: Date,
+): Promise<void> => {
+  const { reader } = await trailOf(instance);
+  const last = await lastChecks(reader);
+  const ended = Object.fromEntries(
+    Object.entries(last).map(([kind, { entry }]) => [kind, Date.parse(entry.receivedTime)]),
+  );
+  const about = { intervalsMs: config.intervalsMs, createdMs: created.getTime(), nowMs: Date.now() };
+  for (const kind of overdueKinds(ended, about))
+    log({ level: 'error', message: 'self-verification is overdue', instance, kind });
+};
+
 /** Looks after the schedules of all instances; `stop` ends that. */
 export const startCheckSchedules = (options: VerifyingOptions): { stop(): Promise<void> } => {
   const { config, clients, temporal, log } = options;
@@ -87,7 +104,10 @@ export const startCheckSchedules = (options: VerifyingOptions): { stop(): Promis
     while (!stopping.signal.aborted) {
       let waitMs = schedulesEveryMs;
       try {
-        for (const { instance } of await listInstances(clients.reader)) await ensureCheckSchedules(schedules, instance);
+        for (const { instance, created } of await listInstances(clients.reader)) {
+          await ensureCheckSchedules(schedules, instance);
+          await tellOverdue(options, instance, created);
+        }
       } catch (error) {
         waitMs = schedulesRetryMs;
         log({
