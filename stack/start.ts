@@ -80,6 +80,7 @@ const usageOf = ({ credentials, sandbox, seeded }: EmbeddedStack, played: Played
   `log        ${credentials.instances['acme']!.log}`,
   `tokens     ${credentialsPath(dataFolder)}`,
   `incident   npx trailkeeper timeline ${played.correlationId} --as acme/auditor`,
+  `evidence   npx trailkeeper evidence export --correlation ${played.correlationId} --out pack.tar.gz --as acme/auditor`,
   `a contact  npx trailkeeper correlate salesforce ${seeded.salesforce[0]} --as acme/responder`,
   `Slack      #sales is channel ${sandbox.slack.channelId('sales')}`,
   'more       npx trailkeeper --help, npx trailkeeper tools --as acme/agent',

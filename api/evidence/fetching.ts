@@ -33,7 +33,7 @@ export interface Fetch {
  */
 export const beginFetch = async (context: RequestContext, id: EventId, ownOnly: boolean): Promise<Fetch> => {
   const { instance, caller, services } = context;
-  const { reader, origin, vkey } = instance.trail;
+  const { reader, origin, signing } = instance.trail;
   const asked = await findAsked(context, id);
   if (services.nowMs() > asked.askedAt.getTime() + fetchMs)
     throw new ApiError('LINK_SPENT', 'the time to fetch this pack is over; ask for another');
@@ -74,7 +74,7 @@ export const beginFetch = async (context: RequestContext, id: EventId, ownOnly: 
         checkpoint,
         ...(cosigned && { cosigned }),
         origin,
-        vkeys: [vkey],
+        vkeys: (await signing.keys()).map(({ vkey }) => vkey),
         signer,
         announcedAt,
         custody: [asked.event.index, claim],

@@ -18,6 +18,8 @@ const MANIFEST_HEADER = 'trailkeeper-evidence-manifest/v1';
 const ENTRY_VERSION = 1;
 /** Members are 2 MiB and a line at most; what is much larger is not ours, and is not held in memory. */
 const MEMBER_BYTES_MAX = 128 * 1024 * 1024;
+const MEMBERS_MAX = 20_000;
+const LINES_MAX = 200_000;
 const PROBLEMS_MAX = 100;
 const EXIT = { holds: 0, refuted: 1, usage: 2, unauthenticated: 3 };
 
@@ -242,7 +244,8 @@ const SAFE_NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]*(\/[A-Za-z0-9][A-Za-z0-9._@-]*)*$
 async function* readMembers(stream) {
   const reader = new ByteReader(stream);
   let folder;
-  for (;;) {
+  for (let members = 0; ; members += 1) {
+    if (members > MEMBERS_MAX) throw new Broken('archive-malformed', 'the archive has more members than any pack');
     const header = await reader.take(512);
     if (header === undefined) throw new Broken('archive-truncated', 'the archive has no end');
     if (header.every((byte) => byte === 0)) break;
@@ -289,6 +292,7 @@ const linesOf = (bytes) => {
   for (let at = 0; at < bytes.length;) {
     const end = bytes.indexOf(0x0a, at);
     if (end < 0) return { lines, whole: false };
+    if (lines.length === LINES_MAX) throw new Broken('archive-malformed', 'a member has more lines than any of a pack');
     lines.push(bytes.subarray(at, end));
     at = end + 1;
   }
@@ -338,8 +342,13 @@ class PackCheck {
     try {
       for await (const { name, bytes } of readMembers(unpacked(path))) this.member(name, bytes);
     } catch (error) {
-      if (!(error instanceof Broken)) throw error;
-      this.findings.problem(error.kind, error.message);
+      if (error instanceof TypeError || error instanceof RangeError)
+        this.findings.problem(
+          'pack-malformed',
+          'the pack is not shaped as packs are, and could not be read to its end',
+        );
+      else if (error instanceof Broken) this.findings.problem(error.kind, error.message);
+      else throw error;
     }
     for (const section of ['scope', 'cited']) this.endPart(section);
   }
@@ -758,11 +767,11 @@ class PackCheck {
     if (!isObject(citations) || !Array.isArray(citations.policySets) || !Array.isArray(citations.versions))
       return this.findings.problem('citations-malformed', 'citations.json is missing or can not be read', here);
     const listed = new Set();
-    for (const set of citations.policySets) {
+    for (const set of citations.policySets.filter(isObject)) {
       listed.add(`${set.policySet}@${set.version}`);
       this.judgePolicySet(set);
     }
-    const versions = new Set(citations.versions.map(({ what, value }) => `${what} ${value}`));
+    const versions = new Set(citations.versions.filter(isObject).map(({ what, value }) => `${what} ${value}`));
     if (citations.truncated)
       this.findings.warn('citations-truncated', 'the entries name more policy sets or versions than are listed');
     else {
@@ -834,7 +843,7 @@ class PackCheck {
       else if (this.pack.scope.kind === 'range')
         this.findings.warn(
           'sequence-gap',
-          `emitter ${emitter}: ${high - low + 1 - seen} numbers between ${low} and ${high} are not in the range`,
+          `emitter ${String(emitter).slice(0, 128)}: ${high - low + 1 - seen} numbers between ${low} and ${high} are not in the range`,
         );
     }
   }
@@ -1000,7 +1009,13 @@ const describeReport = (report) => {
 export const verifyPack = async (options) => {
   const check = new PackCheck(options);
   await check.read(options.path);
-  check.judge();
+  try {
+    check.judge();
+  } catch (error) {
+    // What is shaped as no pack is, and led the checks astray, is none.
+    if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
+    check.findings.problem('pack-malformed', 'the pack is not shaped as packs are, and could not be judged to its end');
+  }
   return { report: check.report(), tlogProof: check.foundProof };
 };
 

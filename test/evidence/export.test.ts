@@ -10,6 +10,7 @@ import { parseTlogProof, verifyTlogProof } from '../../domain/tree/tlogProof.ts'
 import { defaultPolicies } from '../../schema/cedar/texts.ts';
 import type { Entry } from '../../schema/event.ts';
 import { openTestApi, type TestApi } from '../api/openApi.ts';
+import { goBuild, isThere, pathOf as programPath } from '../setup/programs.ts';
 import { emitterOf } from '../trail/events.ts';
 import { exported, linesOf, memberNamed, membersOf, ran, sha256, verified, type Member } from './packs.ts';
 
@@ -174,6 +175,29 @@ describe('a pack of a chain', () => {
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
+  });
+});
+
+const goFolder = join(import.meta.dirname, '../go/verify-proof');
+const built = await mkdtemp(join(tmpdir(), 'trailkeeper-go-'));
+afterAll(() => rm(built, { recursive: true, force: true }));
+const verifyProof = await goBuild(goFolder, 'verify-proof', built, '.');
+
+describe.skipIf(!isThere(verifyProof))("a proof out of a pack, in somebody else's implementation", () => {
+  it('holds for its entry, and for no other', async () => {
+    const { out } = await ran(pack, ...key(), '--tlog-proof', String(indexes[1]));
+    const entries = memberNamed(members, 'entries/000000.ndjson').bytes.toString().split('\n');
+    const proof = join(built, 'proof');
+    await writeFile(proof, `${out.join('\n')}\n`);
+    const judged = async (entry: string): Promise<number> => {
+      await writeFile(join(built, 'entry'), entry);
+      const argv = ['-proof', proof, '-entry', join(built, 'entry'), '-vkey', api.trails.acme.vkey];
+      return promisify(execFile)(programPath(verifyProof), argv).then(
+        () => 0,
+        (error: { code: number }) => error.code,
+      );
+    };
+    expect([await judged(entries[1]!), await judged(entries[0]!)]).toEqual([0, 1]);
   });
 });
 

@@ -347,6 +347,33 @@ describe('who made it', () => {
   });
 });
 
+describe('a pack that is shaped as none is', () => {
+  it.each([
+    ['citations.json', { policySets: [null, 5, { policySet: null, publishedAt: {}, member: [] }], versions: [null] }],
+    ['summary.json', null],
+    ['pack.json', { format: 'trailkeeper-evidence', version: 1 }],
+    ['pack.json', []],
+  ])('is refuted, and the verifier stays on its feet: %s', async (name, content) => {
+    const altered = replaced(members, name, () => Buffer.from(JSON.stringify(content)));
+    expect(await problemsOf(altered)).toContain(`member-altered ${name}`);
+  });
+
+  it.each([
+    [entries, '{"v":1,"id":"x","parts":[null,7],"emitter":{"id":{},"sequence":1},"authorization":5,"versions":"x"}'],
+    [proofs, '{"index":1e300,"hashes":[1]}'],
+    [proofs, '{"index":3,"hashes":[1,null,{}]}'],
+    [payloads, '{"index":{},"state":{}}'],
+    [payloads, '['.repeat(100_000)],
+  ])('line for line, too: %s %s', async (name, line) => {
+    const altered = replaced(
+      members,
+      name,
+      lines((all) => [line, ...all.slice(1)]),
+    );
+    expect(await problemsOf(altered)).toContain(`member-altered ${name}`);
+  });
+});
+
 describe('the command line of the verifier', () => {
   it.each([
     [['--key', 'none']],
