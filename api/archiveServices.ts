@@ -11,9 +11,16 @@ import type { KeyProvider } from '../trail/keys/provider.ts';
 import type { Trail, TrailClients } from '../trail/trail.ts';
 import type { WriterOptions } from '../trail/writer.ts';
 
-export interface ArchiveServices {
+export interface ArchiveLag {
   /** Number of entries that are in the archive. */
-  size(): Promise<number>;
+  readonly size: number;
+  /** Number of acknowledged entries that are not, and how long the first of them has waited. */
+  readonly behind: number;
+  readonly lagMs: number;
+}
+
+export interface ArchiveServices {
+  lag(nowMs: number): Promise<ArchiveLag>;
   demand(): Promise<ArchiveDemand | undefined>;
   /** Who approved that a closed log goes on. */
   approvedBy(): Promise<PrincipalId[]>;
@@ -25,7 +32,7 @@ export interface ArchiveServices {
 const approverRoles: readonly Role[] = ['admin', 'compliance'];
 
 export const archiveServices = (
-  { instance, closing }: Trail,
+  { instance, closing, reader: log }: Trail,
   control: ControlState,
   options: {
     readonly clients: TrailClients;
@@ -35,7 +42,12 @@ export const archiveServices = (
 ): ArchiveServices => {
   const { reader } = options.clients;
   return {
-    size: () => archivedSize(reader, instance),
+    async lag(nowMs) {
+      const [size, acknowledged] = await Promise.all([archivedSize(reader, instance), log.size()]);
+      const behind = Math.max(0, acknowledged - size);
+      const first = behind > 0 ? await log.at(size) : undefined;
+      return { size, behind, lagMs: first ? Math.max(0, nowMs - Date.parse(first.entry.receivedTime)) : 0 };
+    },
     demand: () => findArchiveDemand(reader, instance),
     async approvedBy() {
       const approvals = closing ? await findApprovals(reader, closing.origin) : [];

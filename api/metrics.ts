@@ -2,6 +2,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { InstanceId } from '../schema/ids.ts';
 import type { Trail } from '../trail/trail.ts';
+import type { ArchiveServices } from './archiveServices.ts';
 import { VerificationAges } from './verificationAges.ts';
 
 export type CountedRead = 'checkpoint' | 'tile' | 'bundle' | 'proof' | 'self-check';
@@ -16,9 +17,12 @@ export class ApiMetrics {
   readonly appendsWaiting: Gauge;
   readonly subscriptions: Gauge;
   readonly indexBehind: Gauge;
+  readonly archiveBehind: Gauge;
+  readonly archiveLag: Gauge;
   readonly sinceVerified: Gauge<'kind'>;
   readonly #reads: Counter<'kind'>;
   readonly #trails = new Map<InstanceId, Trail>();
+  readonly #archives = new Map<InstanceId, ArchiveServices>();
 
   constructor() {
     const registers = [this.registry];
@@ -59,6 +63,25 @@ export class ApiMetrics {
       labelNames: ['kind'],
       registers,
     });
+    const archives = this.#archives;
+    const lags = async () =>
+      Promise.all([...archives.values()].map((archive) => archive.lag(Date.now()).catch(() => undefined)));
+    this.archiveBehind = new Gauge({
+      name: 'trailkeeper_archive_behind_entries',
+      help: 'Acknowledged entries that the archive does not hold yet, in the instance where there are most.',
+      registers,
+      async collect() {
+        this.set(Math.max(0, ...(await lags()).map((lag) => lag?.behind ?? 0)));
+      },
+    });
+    this.archiveLag = new Gauge({
+      name: 'trailkeeper_archive_lag_seconds',
+      help: 'How long the first entry that the archive does not hold has waited, in the instance where it is longest.',
+      registers,
+      async collect() {
+        this.set(Math.max(0, ...(await lags()).map((lag) => (lag?.lagMs ?? 0) / 1000)));
+      },
+    });
     const trails = this.#trails;
     const ages = new VerificationAges(() => trails.values());
     this.sinceVerified = new Gauge({
@@ -80,6 +103,11 @@ export class ApiMetrics {
         this.set(Math.max(0, ...(await Promise.all(behind))));
       },
     });
+  }
+
+  /** Shows how far the archive of an instance is behind. */
+  watchArchive(instance: InstanceId, archive: ArchiveServices): void {
+    this.#archives.set(instance, archive);
   }
 
   countRead(kind: CountedRead): void {

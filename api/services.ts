@@ -53,10 +53,12 @@ export const createServices = (options: ServicesOptions): Services => {
     acknowledgeByArchive(trail.writer, { client: clients.reader, instance, demand });
     metrics.watch(trail);
     const control = openControlState(clients.reader, instance);
+    const archive = archiveServices(trail, control, { clients, keys, ...(options.writer && { writer: options.writer }) });
+    metrics.watchArchive(instance, archive);
     return {
       trail,
       control,
-      archive: archiveServices(trail, control, { clients, keys, ...(options.writer && { writer: options.writer }) }),
+      archive,
       identities: openIdentities(clients.reader, instance, new Secrets(instance, keys, clients.reader)),
       recorder: new Recorder(trail.writer, `platform/api/${process}`),
       controlRecorder: new Recorder(trail.writer, `platform/control/${process}`),

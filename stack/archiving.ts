@@ -102,6 +102,7 @@ export const startArchiving = (options: ArchivingOptions): { stop(): Promise<voi
       keys: [...(await signing.keys()), ...former].map(({ vkey }) => parseVkey(vkey)),
       gatherMs: demand?.acknowledge === 'archive' ? 0 : config.gatherMs,
       lagMsMax: demand?.lagMsMax ?? config.lagMsMax,
+      lockMs: config.lockMs,
     };
   }, settingsMs);
   const tail = new ArchiveTail({

@@ -30,19 +30,14 @@ export interface ArchiveView {
 export const archiveState = async ({ instance, services }: OperationContext): Promise<ArchiveView> => {
   const { trail } = instance;
   const archive = archiveOf(instance);
-  const [size, acknowledged, demand, approvedBy] = await Promise.all([
-    archive.size(),
-    trail.reader.size(),
+  const [lag, demand, approvedBy] = await Promise.all([
+    archive.lag(services.nowMs()),
     archive.demand(),
     archive.approvedBy(),
   ]);
-  const behind = Math.max(0, acknowledged - size);
-  const first = behind > 0 ? await trail.reader.at(size) : undefined;
   const { closing } = trail;
   return {
-    size,
-    behind,
-    lagMs: first ? Math.max(0, services.nowMs() - Date.parse(first.entry.receivedTime)) : 0,
+    ...lag,
     acknowledge: demand?.acknowledge === 'archive' ? 'ARCHIVE' : 'LOG',
     lagMsMax: demand?.lagMsMax ?? null,
     closed: closing

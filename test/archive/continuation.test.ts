@@ -46,7 +46,13 @@ describe('a log that was restored from its archive', () => {
     const tail = new ArchiveTail({
       owner: `continuation-${of}-${target}`,
       client: api.database.clients.archiver,
-      open: async () => ({ store, origin: of, keys: await keysOf(), gatherMs: 0, lagMsMax: 60_000 }),
+      open: async () => ({
+        store,
+        origin: of,
+        keys: await keysOf(),
+        gatherMs: 0,
+        lagMsMax: 60_000,
+      }),
       onLag: async () => undefined,
       onError: (_tail, _instance, error) => failures.push(error),
       nowMs: Date.now,

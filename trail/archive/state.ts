@@ -19,6 +19,8 @@ export interface PlannedRange {
 
 export interface ArchiveRow extends TailRow {
   planned?: PlannedRange;
+  /** When the objects' locks were looked through last. */
+  locksAt?: Date;
   /** First index that was not archived when the alarm of too great a lag was raised; absent while there is none. */
   alarm?: number;
 }
@@ -58,6 +60,7 @@ export const changeArchiveRow = async (
     readonly next?: number;
     readonly planned?: PlannedRange | null;
     readonly alarm?: number | null;
+    readonly locksAt?: Date;
   },
 ): Promise<boolean> => {
   const $set: Record<string, unknown> = {};

@@ -6,7 +6,6 @@
 import { openCheckpoint } from '../../domain/tree/checkpoint.ts';
 import { TreeError } from '../../domain/tree/errors.ts';
 import type { NoteKey } from '../../domain/tree/note.ts';
-import { parseTilePath, tileWidth, widthInTree } from '../../domain/tree/tiles.ts';
 import { ArchiveError } from './errors.ts';
 import { ExpectedNames } from './expected.ts';
 import { emptyArchive, readObject, type ArchivedHead, type KeyTrust } from './head.ts';
@@ -230,10 +229,3 @@ class KeptRoots {
     return [...this.#wanted.keys()].filter((kept) => kept > size).toSorted((a, b) => a - b);
   }
 }
-
-/** Partial tiles that a full one has taken the place of: nothing needs them any more. */
-export const isSuperseded = (name: string, size: number): boolean => {
-  const tile = parseTilePath(name);
-  if (!tile || tile.width === tileWidth) return false;
-  return widthInTree(tile.kind === 'entries' ? 0 : tile.level, tile.index, size) === tileWidth;
-};

@@ -11,6 +11,7 @@ import { mongoAnchor, type AnchoredCheckpoint } from '../anchor.ts';
 import { archiveRange } from '../archive/archive-range.ts';
 import { ArchiveError } from '../archive/errors.ts';
 import { loadHead, type ArchivedHead } from '../archive/head.ts';
+import { extendLocks } from '../archive/locks.ts';
 import { newestRowTime } from '../archive/record.ts';
 import { seenRows } from '../archive/seen-rows.ts';
 import { archiveTail, changeArchiveRow, takeArchiveRow, type ArchiveRow } from '../archive/state.ts';
@@ -29,6 +30,8 @@ export interface ArchivedInstance {
   readonly gatherMs: number;
   /** Lag from which on an alarm is raised. */
   readonly lagMsMax: number;
+  /** For how long objects are locked, where the storage has locks; absent, locks are left as they are. */
+  readonly lockMs?: number;
 }
 
 /** Too far behind, or no more. The same values for the same report, also after a crash. */
@@ -133,6 +136,7 @@ export class ArchiveTail {
         throw error;
       }
       row = moved && (await log.report({ row: moved, archived }));
+      row &&= await log.lock({ row, archived }, this.#stopping.signal);
       if (row?.next === taken.next) await this.#sleep(pollMs);
       if (row) taken = row;
     }
@@ -225,6 +229,23 @@ class FollowedLog {
     const receivedMs = bytes ? Date.parse(parseEntry(bytes).receivedTime) : this.#options.nowMs();
     this.#first = { index, receivedMs };
     return this.#first;
+  }
+
+  /** Extends the objects' locks before they end: looks through them three times in the life of one. */
+  async lock({ row, archived }: Round, signal: AbortSignal): Promise<ArchiveRow | undefined> {
+    const { store, lockMs } = archived;
+    const { client, nowMs } = this.#options;
+    const now = nowMs();
+    if (!store.lock || lockMs === undefined || now - (row.locksAt?.getTime() ?? 0) < lockMs / 3) return row;
+    const until = new Date(now + lockMs);
+    const dueBefore = new Date(now + (lockMs * 2) / 3);
+    await extendLocks(store, { until, dueBefore, signal });
+    if (signal.aborted) return row;
+    const { fence, next } = row;
+    const locksAt = new Date(now);
+    return (await changeArchiveRow(client, this.instance, { fence, next }, { locksAt }))
+      ? { ...row, locksAt }
+      : undefined;
   }
 
   /** Raises the alarm, once, where the lag is too great, and says when it is over. */
