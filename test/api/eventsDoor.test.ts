@@ -185,6 +185,15 @@ describe('POST /v1/events', () => {
     expect(await response.json()).toMatchObject({ errors: [{ extensions: { code } }] });
   });
 
+  it("knows runs of its own instance only: another instance's is one that there is not", async () => {
+    const opening = `mutation { openRun(input: { purpose: "bulk" }) { runId correlationId } }`;
+    const { runId, correlationId } = (await api.ask(opening, {}, { instance: 'globex', role: 'agent' })).data.openRun;
+    const next = runtime();
+    const { lines } = await send(ndjson([next({ runId, correlationId }), next({ runId: uuidv7() })]));
+    expect(codes(lines)).toEqual(['BAD_INPUT', 'BAD_INPUT']);
+    expect(lines[0]!.refusal).toEqual(lines[1]!.refusal);
+  });
+
   it('answers a request without events', async () => {
     const { lines, last } = await send('\n\n');
     expect(lines).toEqual([]);
@@ -360,25 +369,21 @@ describe('a caller that streams', () => {
   });
 });
 
+// The last one here: it stops the API of all these tests.
 describe('an API that stops', () => {
   it('ends a stream with what was appended, and says to send the rest again', async () => {
-    const other = await openTestApi();
     const next = runtime();
-    const sent = httpRequest(`${other.url}/v1/events`, {
-      method: 'POST',
-      headers: { ...type, authorization: `Bearer ${other.tokens.acme.agent}` },
-    });
+    const { sent, answered } = open();
+    sent.on('error', () => undefined);
     sent.write(ndjson([next()]));
-    const [response] = (await once(sent, 'response')) as [IncomingMessage];
-    const lines = createInterface({ input: response })[Symbol.asyncIterator]();
-    expect(JSON.parse((await lines.next()).value as string)).toMatchObject({ status: 'accepted' });
-    const stopped = other.api.stop();
-    expect(JSON.parse((await lines.next()).value as string)).toMatchObject({
+    const { next: answer } = await answered;
+    expect(await answer()).toMatchObject({ status: 'accepted' });
+    const stopped = api.api.stop();
+    expect(await answer()).toMatchObject({
       summary: { accepted: 1 },
       error: { code: 'TRAIL_UNAVAILABLE', retryable: true },
     });
     sent.destroy();
     await stopped;
-    await other.close();
   });
 });
