@@ -3,6 +3,7 @@ import { parseCosignerVkey, type CosignerKey } from '../domain/tree/cosignature.
 import { TreeError } from '../domain/tree/errors.ts';
 import { quorumProblem } from '../domain/tree/witnessPolicy.ts';
 import type { ControlChange } from '../schema/control.ts';
+import { writtenNow } from '../trail/database.ts';
 import type { WitnessesDocument } from '../trail/witness/policy.ts';
 import { toVoid, toWrite, type AppliedEntry, type Plan } from './change.ts';
 import { controlCollection, putUnlessNewer } from './newest-entry.ts';
@@ -37,6 +38,7 @@ export const planWitnesses = ({ client, instance, index, entry }: AppliedEntry, 
       threshold,
       withinMs,
       since: new Date(entry.receivedTime),
+      at: writtenNow,
     }),
   );
 };

@@ -3,9 +3,9 @@
  * regrown verifies by itself; only a checkpoint kept elsewhere shows it. A receipt leaves only after its checkpoint
  * is anchored, and a writer extends only a log that agrees with its anchor.
  */
-import { MongoServerError, Timestamp, type Collection, type MongoClient } from 'mongodb';
+import { MongoServerError, type Collection, type MongoClient, type Timestamp } from 'mongodb';
 import { requireOpen } from './closing.ts';
-import { controlDatabase, majority } from './database.ts';
+import { controlDatabase, majority, writtenNow } from './database.ts';
 import { TrailError } from './errors.ts';
 
 export interface AnchoredCheckpoint {
@@ -60,16 +60,16 @@ interface AnchorDocument {
   at: Timestamp;
 }
 
-/** MongoDB puts its cluster time in place of an empty timestamp on insert. */
-const now = () => new Timestamp({ t: 0, i: 0 });
+/** Longer than a request takes to look at the policy and then at the anchor. */
+const learntMs = 5000;
 
 const anchorId = (origin: string, size: number): string => `${origin}#${String(size).padStart(16, '0')}`;
 
 /** What MongoDB's anchor can tell besides. */
 export interface MongoAnchor extends Anchor {
   /**
-   * The largest that was anchored `withinMs` ago or earlier; in the first `withinMs` after `since`, the largest of all, and then that of
-   * this moment, until it is overtaken. Never smaller than an earlier answer, by MongoDB's own clock.
+   * The largest that was anchored `withinMs` ago or earlier, or by `since` and the few seconds in which every reader learns of it. Never
+   * smaller than an earlier answer, nor than what was the newest before `since`, by MongoDB's own clock.
    */
   latestWaiting(
     origin: string,
@@ -94,7 +94,7 @@ export const mongoAnchor = (client: MongoClient): MongoAnchor => {
     },
     async latestWaiting(origin, { since, withinMs }) {
       const until = {
-        $max: [{ $subtract: ['$$NOW', withinMs] }, { $min: ['$$NOW', new Date(since.getTime() + withinMs)] }],
+        $max: [{ $subtract: ['$$NOW', withinMs] }, { $min: ['$$NOW', new Date(since.getTime() + learntMs)] }],
       };
       // An anchor has whole seconds: one of the second that is running counts.
       const anchoredMs = { $multiply: [{ $tsSecond: '$at' }, 1000] };
@@ -117,7 +117,7 @@ export const mongoAnchor = (client: MongoClient): MongoAnchor => {
       const _id = anchorId(origin, size);
       try {
         // Of a log that was closed meanwhile nothing more is given out, whatever this process remembers of it.
-        const put = anchors.insertOne({ _id, size, note, segment, at: now() }, majority);
+        const put = anchors.insertOne({ _id, size, note, segment, at: writtenNow }, majority);
         await Promise.all([put, requireOpen(client, origin)]);
       } catch (error) {
         if (!(error instanceof MongoServerError) || error.code !== 11_000) throw error;

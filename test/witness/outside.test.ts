@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Timestamp } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { mongoAnchor } from '../../trail/anchor.ts';
 import { WitnessLoop } from '../../trail/witness/loop.ts';
@@ -100,11 +101,11 @@ describe.skipIf(all.map(isThere).includes(false))('a log with a witness', () => 
     await grow(300);
     const configured = await cli('admin', 'configure-witnesses', '--witness', `${witness.vkey} ${witness.url}`);
     if (configured.exit !== 0) throw new Error(configured.err.join('\n'));
-    // Not in the first while of the policy: what is served has the quorum, whatever was appended since.
+    // Not in the first seconds of the policy: what is served has the quorum, whatever was appended since.
     await database.admin
       .db('tk_control')
       .collection<{ _id: string }>('witnesses')
-      .updateOne({ _id: ids.acme }, { $set: { since: new Date(Date.now() - 3_600_000) } });
+      .updateOne({ _id: ids.acme }, { $set: { at: new Timestamp({ t: Math.floor(Date.now() / 1000) - 3600, i: 1 }) } });
     await loop.round();
     const kept = await cli('auditor', 'checkpoint');
     await writeFile(files.kept, `${kept.out.join('\n')}\n`);

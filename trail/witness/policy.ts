@@ -1,5 +1,5 @@
 /** The witnesses of an instance, as the control applier put them in force (store/witnesses.ts). */
-import type { Collection, MongoClient } from 'mongodb';
+import type { Collection, MongoClient, Timestamp } from 'mongodb';
 import { parseCosignerVkey, type CosignerKey } from '../../domain/tree/cosignature.ts';
 import type { Quorum } from '../../domain/tree/witnessPolicy.ts';
 import type { InstanceId } from '../../schema/ids.ts';
@@ -16,6 +16,8 @@ export interface WitnessesDocument {
   withinMs: number;
   /** When the log received that entry. */
   since: Date;
+  /** When it was applied, by MongoDB's own clock. */
+  at: Timestamp;
 }
 
 export interface ConfiguredWitness {
@@ -32,7 +34,10 @@ export interface WitnessPolicy {
   readonly quorum: Quorum;
   readonly withinMs: number;
   readonly index: number;
+  /** When the log received the entry that set it: nobody waited for a quorum before. */
   readonly since: Date;
+  /** When it came into force. */
+  readonly applied: Date;
 }
 
 export const witnessesOf = (client: MongoClient): Collection<WitnessesDocument> =>
@@ -66,5 +71,6 @@ const policyOf = (document: WitnessesDocument): WitnessPolicy | undefined => {
     withinMs: document.withinMs,
     index: document.index,
     since: document.since,
+    applied: new Date(document.at.getHighBitsUnsigned() * 1000),
   };
 };

@@ -3,8 +3,8 @@
  *
  * Which one is served: without witnesses the newest. With a policy, the newest that has the quorum, or the newest that has been
  * waiting for it for longer than the policy allows, whichever is larger: a log whose witnesses are away is late, and says so,
- * but is not hidden. In the first while after a policy was set, the newest. Each of these only grows, so that nobody ever
- * gets a smaller checkpoint after a larger one.
+ * but is not hidden. What was served before a policy came into force is not taken back. Each of these only grows, so that
+ * nobody ever gets a smaller checkpoint after a larger one.
  */
 import type { MongoClient } from 'mongodb';
 import { encodeCosignerVkey } from '../../domain/tree/cosignature.ts';
@@ -66,7 +66,7 @@ export class WitnessedLog {
     if (cosigners(policy.quorum, onNewest) >= policy.quorum.threshold) return withLines(newest, onNewest);
     const [cosigned, waited] = await Promise.all([
       this.#cosignatures.newestWithQuorum(this.#origin, policy.quorum),
-      this.#anchor.latestWaiting(this.#origin, policy),
+      this.#anchor.latestWaiting(this.#origin, { since: policy.applied, withinMs: policy.withinMs }),
     ]);
     if (cosigned && (!waited || cosigned.size >= waited.size)) return withLines(cosigned, cosigned.cosignatures);
     return waited && this.#cosign(waited, policy);
