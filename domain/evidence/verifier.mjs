@@ -307,6 +307,8 @@ const PROOFS = /^(cited\/)?proofs\/(\d{6})\.ndjson$/;
 const PAYLOADS = /^(cited\/)?payloads\/(\d{6})(?:-([1-9]\d*))?\.ndjson$/;
 const POLICY = /^policies\/([a-z0-9@.-]+)\.cedar$/;
 
+const OWN_EMITTER = /^platform\/(action|run)\//;
+
 const newSection = () => ({
   entries: 0,
   firstIndex: null,
@@ -493,7 +495,9 @@ class PackCheck {
         this.findings.problem('outside-scope', `entry ${index} is not in the range`, here);
     } else if (scope && entry.correlationId !== scope.correlationId)
       this.findings.problem('outside-scope', `entry ${index} has another correlation id than the pack`, here);
-    this.emitter(entry, index);
+    if (entry.id === scope?.runId && entry.action === 'run.open' && entry.provenance === 'platform')
+      this.runOpened = true;
+    this.emitter(entry);
     const { authorization, versions } = entry;
     if (authorization) this.policySets.set(`${authorization.policySet}@${authorization.policyVersion}`, index);
     for (const [what, value] of Object.entries(versions ?? {})) this.versions.set(`${what} ${value}`, index);
@@ -744,6 +748,8 @@ class PackCheck {
       const next = lastIndex === null ? scope.from : lastIndex + 1;
       if (next <= end) this.findings.problem('entries-missing', `entries ${next} to ${end} of the range are missing`);
     } else if (entries === 0) this.findings.problem('entries-missing', 'the pack has no entries');
+    if (scope.kind === 'run' && !this.runOpened)
+      this.findings.problem('entries-missing', 'the entry that opened the run is not in the pack');
   }
 
   /** The log recorded that this was asked for, and by whom. */
@@ -835,15 +841,21 @@ class PackCheck {
       });
   }
 
-  /** Emitters number what they emit from 1 without gaps. Outside of a range the others may stand elsewhere in the log. */
+  /**
+   * Emitters number what they emit from 1 without gaps. In a range, what is missing between two numbers may stand before or
+   * after it; in a chain, an action and a run have emitters of their own, of which nothing stands anywhere else.
+   */
   judgeEmitters() {
+    const isRange = this.pack.scope.kind === 'range';
     this.gapless = 0;
     for (const [emitter, { low, high, seen }] of this.emitters) {
-      if (seen === high - low + 1) this.gapless += 1;
-      else if (this.pack.scope.kind === 'range')
+      const from = !isRange && OWN_EMITTER.test(emitter) ? 1 : low;
+      const missing = high - from + 1 - seen;
+      if (missing <= 0) this.gapless += 1;
+      else if (isRange || OWN_EMITTER.test(emitter))
         this.findings.warn(
           'sequence-gap',
-          `emitter ${String(emitter).slice(0, 128)}: ${high - low + 1 - seen} numbers between ${low} and ${high} are not in the range`,
+          `emitter ${String(emitter).slice(0, 128)}: ${missing} of the numbers ${from} to ${high} are not in the pack`,
         );
     }
   }

@@ -12,7 +12,18 @@ import type { Entry } from '../../schema/event.ts';
 import { openTestApi, type TestApi } from '../api/openApi.ts';
 import { goBuild, isThere, pathOf as programPath } from '../setup/programs.ts';
 import { emitterOf } from '../trail/events.ts';
-import { exported, linesOf, memberNamed, membersOf, ran, sha256, verified, type Member } from './packs.ts';
+import {
+  exported,
+  linesOf,
+  memberNamed,
+  membersOf,
+  packOf,
+  ran,
+  replaced,
+  sha256,
+  verified,
+  type Member,
+} from './packs.ts';
 
 let api: TestApi;
 const next = emitterOf('evidence');
@@ -229,10 +240,32 @@ describe('a pack of a run', () => {
       'agent',
     );
     const { runId } = data.openRun;
-    const { exit, report } = await verified(await exported(api, { run: runId }, 'compliance'), ...key());
+    const own = await exported(api, { run: runId }, 'compliance');
+    const { exit, report } = await verified(own, ...key());
     expect(report.problems).toEqual([]);
     expect(exit).toBe(0);
     expect(report.entries).toBeGreaterThan(0);
+    const another = replaced(await membersOf(own), 'pack.json', (bytes) =>
+      Buffer.from(bytes.toString().replace(`"runId": "${runId}"`, `"runId": "${runId.replace(/.$/, 'x')}"`)),
+    );
+    const { problems } = (await verified(packOf(another), ...key())).report;
+    expect(problems.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['entries-missing', 'member-altered']));
+  });
+});
+
+describe('the emitters of a chain', () => {
+  it('show an entry that was left out, where nothing else can', async () => {
+    const nextOf = emitterOf('platform/action/01a20d4d-2a0e-768b-88bb-780b8d80ebbd');
+    const own = { correlationId: 'ef'.repeat(16) };
+    const events = Array.from({ length: 4 }, () => nextOf(own));
+    await api.trails.acme.writer.append(events, 'platform');
+    const rows = api.database.admin.db(`tk_${api.ids.acme}`).collection('events');
+    const whole = await verified(await exported(api, own), ...key());
+    expect([whole.report.entries, whole.report.warnings]).toEqual([4, []]);
+    // As a database administrator who takes a row out of the index, from which a chain is read.
+    await rows.deleteOne({ id: events[1]!.id });
+    const { exit, report } = await verified(await exported(api, own), ...key());
+    expect([exit, report.entries, report.warnings.map(({ kind }) => kind)]).toEqual([0, 3, ['sequence-gap']]);
   });
 });
 
