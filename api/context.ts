@@ -10,6 +10,7 @@ import type { Role } from '../schema/control.ts';
 import type { InstanceId, PrincipalId } from '../schema/ids.ts';
 import type { ActorKind } from '../schema/taxonomy.ts';
 import type { ControlState } from '../store/control-state.ts';
+import type { KeyStates } from '../store/key-states.ts';
 import type { Identities } from '../store/identities.ts';
 import type { InstanceRecord } from '../store/instances.ts';
 import type { Recorder } from '../trail/recorder.ts';
@@ -29,6 +30,8 @@ export interface InstanceServices {
   readonly trail: Trail;
   readonly control: ControlState;
   readonly identities: Identities;
+  /** The keys that there are, by names and states. */
+  readonly keys: () => Promise<KeyStates>;
   /** Absent where nothing is archived. */
   readonly archive?: ArchiveServices;
   /** This process as an emitter in the instance's log. */

@@ -18,6 +18,7 @@ import { scalars } from './scalars.ts';
 import { timelineResolvers } from './timeline.ts';
 import { toolResolvers } from './tools.ts';
 import { trailResolvers } from './trail.ts';
+import { keyResolvers } from './keys.ts';
 import { verificationResolvers } from './verification.ts';
 import { versionResolvers } from './versions.ts';
 import { witnessResolvers } from './witnesses.ts';
@@ -63,6 +64,7 @@ export const createApiSchema = (): GraphQLSchema => {
       accessResolvers,
       versionResolvers,
       archiveResolvers,
+      keyResolvers,
       verificationResolvers,
       witnessResolvers,
       instanceResolvers,

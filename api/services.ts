@@ -6,6 +6,7 @@ import type { CheckIntervals } from '../domain/verification/schedule.ts';
 import type { InstanceId } from '../schema/ids.ts';
 import { findArchiveDemand } from '../store/archives.ts';
 import { openControlState } from '../store/control-state.ts';
+import { listKeys } from '../store/key-states.ts';
 import { openIdentities } from '../store/identities.ts';
 import { findInstance, listInstances } from '../store/instances.ts';
 import type { CheckpointPlace } from '../trail/anchor.ts';
@@ -59,6 +60,7 @@ export const createServices = (options: ServicesOptions): Services => {
       trail,
       control,
       archive,
+      keys: () => listKeys(clients.reader, instance),
       identities: openIdentities(clients.reader, instance, new Secrets(instance, keys, clients.reader)),
       recorder: new Recorder(trail.writer, `platform/api/${process}`),
       controlRecorder: new Recorder(trail.writer, `platform/control/${process}`),

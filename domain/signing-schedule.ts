@@ -64,11 +64,11 @@ export const signingVersions = (
 
 /** Which checkpoints a key may have signed: those of more entries than `from`, and of no more than `until`. */
 export interface SigningSpan {
-  /** Undefined for a key that is not in use yet. */
+  /** Undefined for a key whose entry is not there yet, or was not applied yet. */
   readonly from: number | undefined;
   readonly until: number | undefined;
 }
 
 /** A retired key signs nothing that is newer: what it is found under there was signed by somebody who stole it. */
 export const maySign = ({ from, until }: SigningSpan, size: number): boolean =>
-  from !== undefined && from < size && (until === undefined || size <= until);
+  (from === undefined || from < size) && (until === undefined || size <= until);

@@ -13,6 +13,10 @@ export const operations = [
   'handOff',
   'closeRun',
   'tools',
+  // keys
+  'keys',
+  'rotateKey',
+  'destroyKey',
   // control state
   'publishVersion',
   'configureWitnesses',

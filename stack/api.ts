@@ -9,9 +9,10 @@ import { ApiMetrics } from '../api/metrics.ts';
 import { createApi, type Api } from '../api/server.ts';
 import { createServices } from '../api/services.ts';
 import type { Duty } from '../store/provisioning/duties.ts';
-import { openFileKeyProvider } from '../trail/keys/file-provider.ts';
+import { KeysMissing } from '../trail/keys/require-keys.ts';
 import { archivedPlaceOf, archivesOf } from './archiving.ts';
 import { ConfigError, dutyUris, loadConfig, processDuties, requireServers, type Config } from './config.ts';
+import { openKeyProvider, untilKeysAreThere } from './keys.ts';
 import { createTemporalClient } from './temporal/client.ts';
 import { temporalKeys } from './temporal/instances.ts';
 import { createToolCatalogue } from './temporal/toolCatalogue.ts';
@@ -35,7 +36,15 @@ export const startApi = async (config: Config): Promise<RunningApi> => {
       new MongoClient(uris[duty], { serverSelectionTimeoutMS: serverSelectionMs }),
     ]),
   ) as Clients;
-  const keys = await openFileKeyProvider(config.folders.keys);
+  const keys = openKeyProvider(config);
+  try {
+    await untilKeysAreThere(clients.reader, keys, {
+      onWait: () => logToStderr({ level: 'warn', message: 'the keys can not be looked at now; trying again' }),
+    });
+  } catch (error) {
+    await Promise.all(Object.values(clients).map((client) => client.close()));
+    throw error;
+  }
   const temporal = createTemporalClient(
     { address: temporalAddress, namespace: config.temporal.namespace },
     temporalKeys(clients.appender, keys),
@@ -80,7 +89,10 @@ const main = async (): Promise<void> => {
 
 if (import.meta.main)
   await main().catch((error: unknown) => {
-    const known = error instanceof ConfigError || (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+    const known =
+      error instanceof ConfigError ||
+      error instanceof KeysMissing ||
+      (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
     console.error(known ? (error as Error).message : error);
     process.exit(1);
   });

@@ -3,6 +3,8 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { z } from 'zod';
 import { duties, dutyUri, type Duty } from '../store/provisioning/duties.ts';
+import type { KmsOptions } from '../trail/keys/kms-provider.ts';
+import type { ProviderKind } from '../trail/keys/provider.ts';
 import type { ArchivePlace } from '../trail/archive/place.ts';
 import type { SelfCheckConfig } from './verifying.ts';
 import { dutyPasswordSettings, passwordSetting, settings } from './settings.ts';
@@ -33,6 +35,7 @@ export interface Config {
   /** The first of five. */
   readonly sandboxPort: number;
   readonly folders: { readonly data: string; readonly keys: string; readonly secrets: string };
+  readonly keys: { readonly provider: ProviderKind; readonly kms: KmsOptions };
   readonly introspection: boolean;
   readonly selfCheck: SelfCheckConfig;
   readonly witnesses: { readonly intervalMs: number; readonly loopback: boolean };
@@ -122,6 +125,15 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
       data: value.TRAILKEEPER_DATA_DIR,
       keys: value.TRAILKEEPER_KEYS_DIR ?? join(value.TRAILKEEPER_DATA_DIR, 'keys'),
       secrets,
+    },
+    keys: {
+      provider: value.TRAILKEEPER_KEYS,
+      kms: {
+        ...present('region', value.TRAILKEEPER_KEYS_KMS_REGION),
+        ...present('endpoint', value.TRAILKEEPER_KEYS_KMS_ENDPOINT),
+        prefix: value.TRAILKEEPER_KEYS_KMS_PREFIX,
+        pendingDays: value.TRAILKEEPER_KEYS_KMS_PENDING_DAYS,
+      },
     },
     introspection: value.TRAILKEEPER_INTROSPECTION,
     selfCheck: {

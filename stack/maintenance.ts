@@ -11,7 +11,7 @@ import { canaryInstance, platformInstance } from '../domain/instances/names.ts';
 import type { InstanceId } from '../schema/ids.ts';
 import { findInstance } from '../store/instances.ts';
 import { checkAuthority } from '../store/provisioning/authority.ts';
-import { openFileKeyProvider } from '../trail/keys/file-provider.ts';
+import { KeysMissing } from '../trail/keys/require-keys.ts';
 import { openTrail } from '../trail/trail.ts';
 import { archivesOf } from './archiving.ts';
 import { ConfigError, dutyUris, loadConfig, processDuties, requireServers, type Config } from './config.ts';
@@ -20,6 +20,7 @@ import { adminUri } from './provision.ts';
 import { beginOwnInstance, emptyArchive, furnish, instanceSteps, type CreationParts } from './provision/creation.ts';
 import { newInstanceSpec } from './provision/new-instance.ts';
 import { canarySpec, platformSpec } from './provision/platform.ts';
+import { openKeyProvider, untilKeysAreThere } from './keys.ts';
 import { ServersError } from './servers/errors.ts';
 import { temporalKeys } from './temporal/instances.ts';
 import { keepWorking } from './temporal/keepWorking.ts';
@@ -45,7 +46,7 @@ export const startMaintenance = async (config: Config, log: Log = logToStderr): 
       new MongoClient(uri, { serverSelectionTimeoutMS: serverSelectionMs }),
     ]),
   ) as Clients;
-  const keys = await openFileKeyProvider(config.folders.keys);
+  const keys = openKeyProvider(config);
   const parts: CreationParts = {
     clients,
     keys,
@@ -55,6 +56,7 @@ export const startMaintenance = async (config: Config, log: Log = logToStderr): 
   const stopping = new AbortController();
   const closeClients = () => Promise.all(Object.values(clients).map((client) => client.close()));
   try {
+    await untilKeysAreThere(clients.reader, keys);
     const authority = await checkAuthority(clients.admin);
     if (authority.state === 'lacking')
       throw new ServersError('MONGODB_UNFIT', `Instances can't be created: ${authority.reason}.`);
@@ -164,6 +166,7 @@ if (import.meta.main)
   await main().catch((error: unknown) => {
     const known =
       error instanceof ConfigError ||
+      error instanceof KeysMissing ||
       error instanceof ServersError ||
       (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
     console.error(known ? (error as Error).message : placeOf(error));

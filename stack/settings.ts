@@ -6,6 +6,7 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { principalIdPattern } from '../schema/ids.ts';
 import { duties, type Duty } from '../store/provisioning/duties.ts';
+import { providerKinds } from '../trail/keys/provider.ts';
 import { parseArchivePlace } from '../trail/archive/place.ts';
 
 const repositoryRoot = resolve(import.meta.dirname, '..');
@@ -100,6 +101,37 @@ export const settings = {
     'production',
     folder.optional(),
     'Folder of the file key provider, the same for the API and the worker; by default keys/ in the data folder.',
+  ),
+  TRAILKEEPER_KEYS: setting(
+    'production',
+    z.enum(providerKinds, `must be one of ${providerKinds.join(', ')}`).default('file'),
+    'Who keeps the epoch keys: `file` (a folder, for one machine) or `aws-kms`. The same for all processes (docs/keys.md).',
+  ),
+  TRAILKEEPER_KEYS_KMS_REGION: setting(
+    'production',
+    z
+      .string()
+      .regex(/^[a-z0-9-]+$/, 'must be the name of a region')
+      .optional(),
+    'Region of the KMS keys. Credentials come from where the AWS SDK looks for them.',
+  ),
+  TRAILKEEPER_KEYS_KMS_ENDPOINT: setting(
+    'production',
+    z.url({ protocol: /^https?$/, error: 'must be a URL' }).optional(),
+    "KMS endpoint, instead of the region's own.",
+  ),
+  TRAILKEEPER_KEYS_KMS_PREFIX: setting(
+    'production',
+    z
+      .string()
+      .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be letters, digits, - and _')
+      .default('trailkeeper'),
+    'Begins the aliases of the KMS keys: alias/<prefix>/<instance>/<epoch>. One for each installation.',
+  ),
+  TRAILKEEPER_KEYS_KMS_PENDING_DAYS: setting(
+    'production',
+    z.coerce.number('must be a number of days').int().min(7, 'must be 7 to 30').max(30, 'must be 7 to 30').default(30),
+    'Days between asking KMS to delete a key and its being gone, 7 to 30.',
   ),
   TRAILKEEPER_INTROSPECTION: setting(
     'production',

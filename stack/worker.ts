@@ -14,7 +14,7 @@ import { createControlTail } from '../store/applier.ts';
 import { findArchiveDemand } from '../store/archives.ts';
 import { findFollowed, findInstance, listFollowed } from '../store/instances.ts';
 import { recordVoids } from '../store/voids.ts';
-import { openFileKeyProvider } from '../trail/keys/file-provider.ts';
+import { KeysMissing } from '../trail/keys/require-keys.ts';
 import type { KeyProvider } from '../trail/keys/provider.ts';
 import { createIndexTail } from '../trail/tails/index-tail.ts';
 import { TailRunner } from '../trail/tails/runner.ts';
@@ -24,6 +24,8 @@ import { openTrail, type Trail } from '../trail/trail.ts';
 import { archivedPlaceOf, archivesOf, startArchiving } from './archiving.ts';
 import { ConfigError, dutyUris, loadConfig, processDuties, requireServers, type Config } from './config.ts';
 import { serveHealth } from './health.ts';
+import { keyActivities, startKeeping } from './keeping.ts';
+import { openKeyProvider, untilKeysAreThere } from './keys.ts';
 import { actionInstance, temporalKeys, UnknownInstance } from './temporal/instances.ts';
 import { createTemporalClient } from './temporal/client.ts';
 import { keepWorking } from './temporal/keepWorking.ts';
@@ -53,7 +55,16 @@ export const startWorker = async (config: Config, log: Log = logToStderr): Promi
       new MongoClient(uris[duty], { serverSelectionTimeoutMS: serverSelectionMs }),
     ]),
   ) as Clients;
-  const keys = await openFileKeyProvider(config.folders.keys);
+  const keys = openKeyProvider(config);
+  try {
+    await untilKeysAreThere(clients.reader, keys, {
+      onWait: (error) =>
+        log({ level: 'warn', message: 'the keys can not be looked at now; trying again', ...placeOf(error) }),
+    });
+  } catch (error) {
+    await Promise.all(Object.values(clients).map((client) => client.close()));
+    throw error;
+  }
   const archives = archivesOf(config.archive);
   const trails = new Opened(
     (instance) => openInstanceTrail(instance, clients, keys, config, archives, () => tails.wake(instance)),
@@ -97,6 +108,13 @@ export const startWorker = async (config: Config, log: Log = logToStderr): Promi
     archiveOf: archives,
     log,
   };
+  const keeping = {
+    clients,
+    keys,
+    trailOf: (instance: InstanceId) => trails.get(instance),
+    log,
+  };
+  const keeper = startKeeping(keeping);
   const checkSchedules = startCheckSchedules(verifying);
   const temporal = keepWorking(
     async () =>
@@ -112,6 +130,7 @@ export const startWorker = async (config: Config, log: Log = logToStderr): Promi
               log({ level: 'error', message: 'a connector failed by itself', tool, ...placeOf(error) }),
             nowMs: Date.now,
           }),
+          ...keyActivities(keeping),
           ...verificationActivities(verifying),
         },
         onError: (activity, error) =>
@@ -128,6 +147,7 @@ export const startWorker = async (config: Config, log: Log = logToStderr): Promi
     isHealthy,
     async stop() {
       stopping.abort();
+      await keeper.stop();
       await checkSchedules.stop();
       await temporal.done;
       await temporalClient.connection.close().catch(() => undefined);
@@ -249,7 +269,10 @@ const main = async (): Promise<void> => {
 
 if (import.meta.main)
   await main().catch((error: unknown) => {
-    const known = error instanceof ConfigError || (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+    const known =
+      error instanceof ConfigError ||
+      error instanceof KeysMissing ||
+      (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
     console.error(known ? (error as Error).message : placeOf(error));
     process.exit(1);
   });

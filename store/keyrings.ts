@@ -58,21 +58,21 @@ const planEpoch = async (applied: AppliedEntry, { from, to }: Rotate): Promise<P
   if (!keyring || next === undefined || !made) return toVoid('NOT_FOUND', `the key ${to} was not made before`);
   if (keyring.index === applied.index) return toWrite(() => Promise.resolve());
   if (from !== epochKeyId(keyring.current) || made.state !== 'made')
-    return toVoid('CONFLICT', `${epochKeyId(keyring.current)} is in use, and ${to} is ${made.state}; rotate from there`);
+    return toVoid(
+      'CONFLICT',
+      `${epochKeyId(keyring.current)} is in use, and ${to} is ${made.state}; rotate from there`,
+    );
   if (keyring.previous !== undefined)
     return toVoid('CONFLICT', `the rotation from ${epochKeyId(keyring.previous)} has not ended; wait for it`);
   return toWrite(() =>
-    changeKeyring(
-      applied,
-      { $set: { current: next, previous: keyring.current } },
-      { epoch: next, state: 'live' },
-    ),
+    changeKeyring(applied, { $set: { current: next, previous: keyring.current } }, { epoch: next, state: 'live' }),
   );
 };
 
 const planSigning = async ({ client, instance, index }: AppliedEntry, { to, vkey }: Rotate): Promise<Plan> => {
   const found = await verifierKeysOf(client).findOne({ _id: `${instance}/${to}` });
-  if (!found || found.vkey !== vkey) return toVoid('NOT_FOUND', `the key ${to} with this verifier key was not made before`);
+  if (!found || found.vkey !== vkey)
+    return toVoid('NOT_FOUND', `the key ${to} with this verifier key was not made before`);
   if (found.from !== undefined && found.from !== index) return toVoid('CONFLICT', `${to} is in use already`);
   return toWrite(async () => {
     await verifierKeysOf(client).updateOne(

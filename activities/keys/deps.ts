@@ -12,7 +12,7 @@ export interface KeyInstance {
 
 export interface KeyDeps {
   /** The same object for the same instance. */
-  open(instance: InstanceId): Promise<KeyInstance>;
+  readonly open: (instance: InstanceId) => Promise<KeyInstance>;
   readonly provider: KeyProvider;
   /** Keeper duty. */
   readonly keeper: MongoClient;

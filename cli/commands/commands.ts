@@ -9,6 +9,7 @@ import { download } from './download.ts';
 import { events } from './events.ts';
 import { evidence } from './evidence.ts';
 import { createInstance, instances } from './instances.ts';
+import { keys } from './keys.ts';
 import { checkpoint, correlate, disclose, gaps, prove } from './look.ts';
 import { rebuild } from './rebuild.ts';
 import { record } from './record.ts';
@@ -45,6 +46,7 @@ export const commands: readonly CliCommand[] = [
   suspend,
   resume,
   publish,
+  keys,
   witnesses,
   configureWitnesses,
   archive,

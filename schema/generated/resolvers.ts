@@ -90,6 +90,16 @@ export type Mutation = {
    */
   readonly createInstance: InstanceCreation;
   /**
+   * Begins a rotation of the epoch key or of the signing key, and answers with how far it is; one of each kind goes on at a
+   * time, and a second call answers with that. Nothing stops meanwhile. How it ended stands in the log (`key.outcome`).
+   */
+  readonly rotateKey: KeyRotation;
+  /**
+   * Has the provider destroy an epoch key that was retired: what was wrapped under it alone is then unreadable for good, in
+   * every copy and backup. There is no way back but what the provider grants within its pending time.
+   */
+  readonly destroyKey: KeyDestruction;
+  /**
    * Opens a durable run. The same `id` again returns the same run. Pass `traceparent` on to whatever the agent calls
    * itself, so that it joins the same chain.
    */
@@ -172,6 +182,16 @@ export type MutationRecordEventsArgs = {
 
 export type MutationCreateInstanceArgs = {
   input: CreateInstanceInput;
+};
+
+
+export type MutationRotateKeyArgs = {
+  input: RotateKeyInput;
+};
+
+
+export type MutationDestroyKeyArgs = {
+  epoch: Scalars['Int']['input'];
 };
 
 
@@ -266,6 +286,8 @@ export type Query = {
   readonly diagnose: Diagnosis;
   /** All instances that are there, by name. For operators of the platform only: no other instance can learn of them. */
   readonly instances: Instances;
+  /** The keys of the instance: what is in use, what was retired, what is destroyed. Names and states, never a key. */
+  readonly keys: InstanceKeys;
   /**
    * The latest signed checkpoint of the instance's log, with the cosignatures of its witnesses. Where a quorum of them is
    * demanded, the latest that has it, or that has waited for it for longer than is allowed. NOT_FOUND while the log is empty.
@@ -772,6 +794,74 @@ export type InstanceCreation = {
   readonly vkey: Maybe<Scalars['String']['output']>;
   /** Its signed checkpoint as it was when it became active. */
   readonly checkpoint: Maybe<Scalars['String']['output']>;
+};
+
+export type RotatedKey =
+  /** Wraps the secrets of the instance; the look-ups by original ids go with it. */
+  | 'epoch'
+  /** Signs the checkpoints. */
+  | 'signing';
+
+export type RotateKeyInput = {
+  readonly key: RotatedKey;
+  /** For a signing key: how many minutes checkpoints are signed by the old and by the new one. One day by default. */
+  readonly overlapMinutes?: InputMaybe<Scalars['Int']['input']>;
+};
+
+export type InstanceKeys = {
+  readonly __typename?: 'InstanceKeys';
+  /** `file` or `aws-kms`; null for an instance without keys yet. */
+  readonly provider: Maybe<Scalars['String']['output']>;
+  readonly epochs: ReadonlyArray<EpochKey>;
+  readonly signing: ReadonlyArray<SigningKey>;
+  /** Rotations that go on now. */
+  readonly rotations: ReadonlyArray<KeyRotation>;
+};
+
+export type EpochKey = {
+  readonly __typename?: 'EpochKey';
+  /** `epoch/<n>` */
+  readonly id: Scalars['String']['output'];
+  readonly epoch: Scalars['Int']['output'];
+  /** The provider's own name for it. */
+  readonly keyId: Scalars['String']['output'];
+  /** `made`, `live`, `closed`, `destroying`, `pending` or `destroyed` (docs/keys.md). */
+  readonly state: Scalars['String']['output'];
+  /** Whether new secrets are wrapped under it. */
+  readonly current: Scalars['Boolean']['output'];
+  readonly made: Scalars['DateTime']['output'];
+  /** When the provider destroys it, or did. */
+  readonly until: Maybe<Scalars['DateTime']['output']>;
+};
+
+export type SigningKey = {
+  readonly __typename?: 'SigningKey';
+  /** `signing/<n>` */
+  readonly id: Scalars['String']['output'];
+  /** Verifier key: `name+keyid+base64`. */
+  readonly vkey: Scalars['String']['output'];
+  /** It signs checkpoints of more entries than this; null while it is not in use. */
+  readonly from: Maybe<Scalars['Int']['output']>;
+  /** It signs none of more entries than this; null while it is in use. */
+  readonly until: Maybe<Scalars['LogIndex']['output']>;
+};
+
+export type KeyRotation = {
+  readonly __typename?: 'KeyRotation';
+  readonly key: RotatedKey;
+  /** `making`, `moving`, `overlap`, `retiring` or `ended`. */
+  readonly stage: Scalars['String']['output'];
+  readonly from: Maybe<Scalars['String']['output']>;
+  readonly to: Maybe<Scalars['String']['output']>;
+  /** Secrets and look-ups that were moved to the new key so far. */
+  readonly moved: Scalars['LogIndex']['output'];
+};
+
+export type KeyDestruction = {
+  readonly __typename?: 'KeyDestruction';
+  readonly epoch: Scalars['Int']['output'];
+  /** The workflow that carries it out goes on; the log tells how it ended (`key.outcome`). */
+  readonly begun: Scalars['Boolean']['output'];
 };
 
 /** A C2SP checkpoint, and where the log is served from. */
@@ -1595,6 +1685,7 @@ export type DirectiveResolverFn<TResult = Record<PropertyKey, never>, TParent = 
 export type ResolversTypes = {
   Mutation: ResolverTypeWrapper<Record<PropertyKey, never>>;
   String: ResolverTypeWrapper<Scalars['String']['output']>;
+  Int: ResolverTypeWrapper<Scalars['Int']['output']>;
   InstanceState: ResolverTypeWrapper<InstanceState>;
   Boolean: ResolverTypeWrapper<Scalars['Boolean']['output']>;
   DecideActionInput: DecideActionInput;
@@ -1602,7 +1693,6 @@ export type ResolversTypes = {
   ApprovalState: ApprovalState;
   Approval: ResolverTypeWrapper<Approval>;
   Query: ResolverTypeWrapper<Record<PropertyKey, never>>;
-  Int: ResolverTypeWrapper<Scalars['Int']['output']>;
   ConfigureArchiveInput: ConfigureArchiveInput;
   Acknowledgement: Acknowledgement;
   ArchiveState: ResolverTypeWrapper<ArchiveState>;
@@ -1654,6 +1744,13 @@ export type ResolversTypes = {
   InstanceMemberInput: InstanceMemberInput;
   InstanceCreationState: InstanceCreationState;
   InstanceCreation: ResolverTypeWrapper<InstanceCreation>;
+  RotatedKey: RotatedKey;
+  RotateKeyInput: RotateKeyInput;
+  InstanceKeys: ResolverTypeWrapper<InstanceKeys>;
+  EpochKey: ResolverTypeWrapper<EpochKey>;
+  SigningKey: ResolverTypeWrapper<SigningKey>;
+  KeyRotation: ResolverTypeWrapper<KeyRotation>;
+  KeyDestruction: ResolverTypeWrapper<KeyDestruction>;
   Checkpoint: ResolverTypeWrapper<Checkpoint>;
   InclusionProof: ResolverTypeWrapper<InclusionProof>;
   ConsistencyProof: ResolverTypeWrapper<ConsistencyProof>;
@@ -1732,12 +1829,12 @@ export type ResolversTypes = {
 export type ResolversParentTypes = {
   Mutation: Record<PropertyKey, never>;
   String: Scalars['String']['output'];
+  Int: Scalars['Int']['output'];
   InstanceState: InstanceState;
   Boolean: Scalars['Boolean']['output'];
   DecideActionInput: DecideActionInput;
   Approval: Approval;
   Query: Record<PropertyKey, never>;
-  Int: Scalars['Int']['output'];
   ConfigureArchiveInput: ConfigureArchiveInput;
   ArchiveState: ArchiveState;
   ClosedLog: ClosedLog;
@@ -1773,6 +1870,12 @@ export type ResolversParentTypes = {
   CreateInstanceInput: CreateInstanceInput;
   InstanceMemberInput: InstanceMemberInput;
   InstanceCreation: InstanceCreation;
+  RotateKeyInput: RotateKeyInput;
+  InstanceKeys: InstanceKeys;
+  EpochKey: EpochKey;
+  SigningKey: SigningKey;
+  KeyRotation: KeyRotation;
+  KeyDestruction: KeyDestruction;
   Checkpoint: Checkpoint;
   InclusionProof: InclusionProof;
   ConsistencyProof: ConsistencyProof;
@@ -1845,6 +1948,8 @@ export type MutationResolvers<ContextType = any, ParentType extends ResolversPar
   exportEvidence?: Resolver<ResolversTypes['EvidenceExport'], ParentType, ContextType, RequireFields<MutationExportEvidenceArgs, 'input'>>;
   recordEvents?: Resolver<ReadonlyArray<ResolversTypes['RecordResult']>, ParentType, ContextType, RequireFields<MutationRecordEventsArgs, 'events'>>;
   createInstance?: Resolver<ResolversTypes['InstanceCreation'], ParentType, ContextType, RequireFields<MutationCreateInstanceArgs, 'input'>>;
+  rotateKey?: Resolver<ResolversTypes['KeyRotation'], ParentType, ContextType, RequireFields<MutationRotateKeyArgs, 'input'>>;
+  destroyKey?: Resolver<ResolversTypes['KeyDestruction'], ParentType, ContextType, RequireFields<MutationDestroyKeyArgs, 'epoch'>>;
   openRun?: Resolver<ResolversTypes['Run'], ParentType, ContextType, RequireFields<MutationOpenRunArgs, 'input'>>;
   performAction?: Resolver<ResolversTypes['Action'], ParentType, ContextType, RequireFields<MutationPerformActionArgs, 'input'>>;
   settleAction?: Resolver<ResolversTypes['Action'], ParentType, ContextType, RequireFields<MutationSettleActionArgs, 'input'>>;
@@ -1872,6 +1977,7 @@ export type QueryResolvers<ContextType = any, ParentType extends ResolversParent
   archive?: Resolver<ResolversTypes['ArchiveState'], ParentType, ContextType>;
   diagnose?: Resolver<ResolversTypes['Diagnosis'], ParentType, ContextType, RequireFields<QueryDiagnoseArgs, 'correlationId'>>;
   instances?: Resolver<ResolversTypes['Instances'], ParentType, ContextType, RequireFields<QueryInstancesArgs, 'first'>>;
+  keys?: Resolver<ResolversTypes['InstanceKeys'], ParentType, ContextType>;
   checkpoint?: Resolver<ResolversTypes['Checkpoint'], ParentType, ContextType>;
   inclusionProof?: Resolver<ResolversTypes['InclusionProof'], ParentType, ContextType, Partial<QueryInclusionProofArgs>>;
   consistencyProof?: Resolver<ResolversTypes['ConsistencyProof'], ParentType, ContextType, RequireFields<QueryConsistencyProofArgs, 'from'>>;
@@ -2054,6 +2160,43 @@ export type InstanceCreationResolvers<ContextType = any, ParentType extends Reso
   logUrl?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   vkey?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   checkpoint?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
+export type InstanceKeysResolvers<ContextType = any, ParentType extends ResolversParentTypes['InstanceKeys'] = ResolversParentTypes['InstanceKeys']> = {
+  provider?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  epochs?: Resolver<ReadonlyArray<ResolversTypes['EpochKey']>, ParentType, ContextType>;
+  signing?: Resolver<ReadonlyArray<ResolversTypes['SigningKey']>, ParentType, ContextType>;
+  rotations?: Resolver<ReadonlyArray<ResolversTypes['KeyRotation']>, ParentType, ContextType>;
+};
+
+export type EpochKeyResolvers<ContextType = any, ParentType extends ResolversParentTypes['EpochKey'] = ResolversParentTypes['EpochKey']> = {
+  id?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  epoch?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  keyId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  state?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  current?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  made?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  until?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+};
+
+export type SigningKeyResolvers<ContextType = any, ParentType extends ResolversParentTypes['SigningKey'] = ResolversParentTypes['SigningKey']> = {
+  id?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  vkey?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  from?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  until?: Resolver<Maybe<ResolversTypes['LogIndex']>, ParentType, ContextType>;
+};
+
+export type KeyRotationResolvers<ContextType = any, ParentType extends ResolversParentTypes['KeyRotation'] = ResolversParentTypes['KeyRotation']> = {
+  key?: Resolver<ResolversTypes['RotatedKey'], ParentType, ContextType>;
+  stage?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  from?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  to?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  moved?: Resolver<ResolversTypes['LogIndex'], ParentType, ContextType>;
+};
+
+export type KeyDestructionResolvers<ContextType = any, ParentType extends ResolversParentTypes['KeyDestruction'] = ResolversParentTypes['KeyDestruction']> = {
+  epoch?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  begun?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
 };
 
 export type CheckpointResolvers<ContextType = any, ParentType extends ResolversParentTypes['Checkpoint'] = ResolversParentTypes['Checkpoint']> = {
@@ -2481,6 +2624,11 @@ export type Resolvers<ContextType = any> = {
   Instances?: InstancesResolvers<ContextType>;
   Instance?: InstanceResolvers<ContextType>;
   InstanceCreation?: InstanceCreationResolvers<ContextType>;
+  InstanceKeys?: InstanceKeysResolvers<ContextType>;
+  EpochKey?: EpochKeyResolvers<ContextType>;
+  SigningKey?: SigningKeyResolvers<ContextType>;
+  KeyRotation?: KeyRotationResolvers<ContextType>;
+  KeyDestruction?: KeyDestructionResolvers<ContextType>;
   Checkpoint?: CheckpointResolvers<ContextType>;
   InclusionProof?: InclusionProofResolvers<ContextType>;
   ConsistencyProof?: ConsistencyProofResolvers<ContextType>;

@@ -3,7 +3,7 @@ import { MongoClient } from 'mongodb';
 import { canaryInstance, platformInstance } from '../../domain/instances/names.ts';
 import type { InstanceId } from '../../schema/ids.ts';
 import { dutyUri, type Duty } from '../../store/provisioning/duties.ts';
-import { openFileKeyProvider } from '../../trail/keys/file-provider.ts';
+import { openKeyProvider } from '../keys.ts';
 import { archivesOf } from '../archiving.ts';
 import type { Config } from '../config.ts';
 import { beginOwnInstance, emptyArchive, type CreationParts, type OwnInstance } from '../provision/creation.ts';
@@ -30,7 +30,7 @@ const withParts = async <T>(
     MongoClient
   >;
   try {
-    const keys = await openFileKeyProvider(config.folders.keys);
+    const keys = openKeyProvider(config);
     return await work({
       clients,
       keys,

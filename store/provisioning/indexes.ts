@@ -28,7 +28,8 @@ export const instanceIndexes: Partial<Record<InstanceCollection, readonly Collec
 export const controlIndexes: Partial<Record<ControlCollection, readonly CollectionIndex[]>> = {
   instances: [{ key: { logId: 1 } }],
   // What was written since the archive's last copy.
-  keys: [{ key: { instance: 1, at: 1 } }],
+  // And what is under an epoch that was closed, if anything.
+  keys: [{ key: { instance: 1, at: 1 } }, { key: { instance: 1, epoch: 1 } }],
   subjects: [{ key: { instance: 1, at: 1 } }],
   connectors: [{ key: { instance: 1, at: 1 } }],
   // The newest of each is the one in force.

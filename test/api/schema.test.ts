@@ -66,6 +66,8 @@ describe('every operation', () => {
       selfVerification: 'startSelfVerification',
       repairProjections: 'repairProjections',
       createInstance: 'createInstance',
+      rotateKey: 'rotateKey',
+      destroyEpochKey: 'destroyKey',
     };
     const operation = (workflow: string) => (startedBy as Record<string, string | undefined>)[workflow] ?? '';
     expect(Object.keys(workflows).filter((workflow) => !rootFields.includes(operation(workflow)))).toEqual([]);

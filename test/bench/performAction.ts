@@ -12,6 +12,7 @@ import { createToolCatalogue } from '../../stack/temporal/toolCatalogue.ts';
 import { startWorkers } from '../../stack/temporal/workers.ts';
 import { openControlState } from '../../store/control-state.ts';
 import { openIdentities } from '../../store/identities.ts';
+import { listKeys } from '../../store/key-states.ts';
 import { Secrets } from '../../trail/keys/secrets.ts';
 import { Recorder } from '../../trail/recorder.ts';
 import type { Benchmark } from './benchmark.ts';
@@ -81,6 +82,7 @@ async function workplace(environment: Environment, { at, trail }: Provisioned) {
   const opened = {
     trail,
     control: openControlState(at.clients.reader, at.instance),
+    keys: () => listKeys(at.clients.reader, at.instance),
     identities: openIdentities(at.clients.reader, at.instance, new Secrets(at.instance, at.keys, at.clients.reader)),
     recorder: new Recorder(trail.writer, `platform/api/${randomUUID()}`),
     controlRecorder: new Recorder(trail.writer, `platform/control/${randomUUID()}`),

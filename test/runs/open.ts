@@ -15,6 +15,7 @@ import type { EventId, PrincipalId, RunId } from '../../schema/ids.ts';
 import type { Action, ActorKind } from '../../schema/taxonomy.ts';
 import { stageCredential } from '../../store/connector-credentials.ts';
 import { openIdentities } from '../../store/identities.ts';
+import { listKeys } from '../../store/key-states.ts';
 import { policyDigest } from '../../store/policies.ts';
 import type { TemporalKeys } from '../../stack/temporal/codec.ts';
 import { createTemporalClient } from '../../stack/temporal/client.ts';
@@ -183,6 +184,7 @@ export const openTestRuns = async (
   const opened = {
     trail,
     control: state,
+    keys: () => listKeys(database.clients.reader, instance),
     identities: openIdentities(database.clients.reader, instance, control.secrets),
     recorder: new Recorder(trail.writer, `platform/api/${id}`),
     controlRecorder: new Recorder(trail.writer, `platform/control/${id}`),

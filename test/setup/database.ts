@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { MongoClient } from 'mongodb';
 import { inject } from 'vitest';
 import { instanceIdPattern, type InstanceId } from '../../schema/ids.ts';
-import { instanceDatabase } from '../../store/provisioning/collections.ts';
+import { controlDatabase, instanceDatabase } from '../../store/provisioning/collections.ts';
 import { duties, dutyUri, type Duty } from '../../store/provisioning/duties.ts';
 import { provisionDatabase } from '../../store/provisioning/provision.ts';
 
@@ -44,6 +44,9 @@ export async function provisionTestInstances<const N extends string>(names: read
     uriOf,
     close: async () => {
       await Promise.all(Object.values(clients).map((client) => client.close()));
+      // A process that a later test starts looks at all of them.
+      const keyrings = admin.db(controlDatabase).collection<{ _id: string }>('keyrings');
+      await keyrings.deleteMany({ _id: { $in: instances } });
       for (const instance of instances) {
         const db = admin.db(instanceDatabase(instance));
         await db.dropDatabase();

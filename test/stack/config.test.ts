@@ -38,6 +38,7 @@ describe('the configuration', () => {
       provisioning: { adminUser: 'root' },
       maintenance: { host: '127.0.0.1', port: 4582, platformAdmin: 'operator' },
       folders: { data, keys: join(data, 'keys'), secrets: join(data, 'secrets') },
+      keys: { provider: 'file', kms: { prefix: 'trailkeeper', pendingDays: 30 } },
       introspection: false,
       selfCheck: {
         intervalsMs: { sample: 86_400_000, full: 7 * 86_400_000 },

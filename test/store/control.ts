@@ -5,6 +5,7 @@ import { createControlTail } from '../../store/applier.ts';
 import { openControlState, type ControlState } from '../../store/control-state.ts';
 import { controlDatabase, type ControlCollection } from '../../store/provisioning/collections.ts';
 import { recordVoids, type VoidedEntry } from '../../store/voids.ts';
+import type { KeyProvider } from '../../trail/keys/provider.ts';
 import { Secrets } from '../../trail/keys/secrets.ts';
 import { allSegments, parseEntry, segmentEntries, segmentsOf } from '../../trail/segments.ts';
 import { TailRunner } from '../../trail/tails/runner.ts';
@@ -47,8 +48,8 @@ const applied = [
   'delegations',
 ] as const satisfies readonly ControlCollection[];
 
-export const openTestControl = async (): Promise<TestControl> => {
-  const log = await openTestTrail();
+export const openTestControl = async (provider?: KeyProvider): Promise<TestControl> => {
+  const log = await openTestTrail({}, provider);
   const { instance, trail, database, keys } = log;
   const { applier, reader } = database.clients;
   const voids: VoidedEntry[] = [];

@@ -27,10 +27,14 @@ export interface TestTrail {
   close(): Promise<void>;
 }
 
-export const openTestTrail = async (writer: Partial<WriterOptions> = {}): Promise<TestTrail> => {
+/** `provider`: instead of key files in a folder of its own. */
+export const openTestTrail = async (
+  writer: Partial<WriterOptions> = {},
+  provider?: KeyProvider,
+): Promise<TestTrail> => {
   const database = await provisionTestInstances(['acme']);
   const folder = await mkdtemp(join(tmpdir(), 'trailkeeper-keys-'));
-  const keys = await openFileKeyProvider(folder);
+  const keys = provider ?? (await openFileKeyProvider(folder));
   const instance = database.ids.acme;
   const origin = `localhost/log/${instance}`;
   const another = (options: Partial<WriterOptions> = {}) =>

@@ -68,7 +68,7 @@ export const rewrapAll = async (
       const ring = await keyring.refresh();
       if (!ring) return { rewrapped, unreadable };
       const documents = await collection
-        .find({ _id: { $gt: last, $lt: `${instance}0` }, epoch: { $gt: 0, $ne: ring.current } })
+        .find({ instance, _id: { $gt: last, $lt: `${instance}0` }, epoch: { $gt: 0, $ne: ring.current } })
         .sort({ _id: 1 })
         .limit(documentsPerCall)
         .toArray();
@@ -124,7 +124,7 @@ const unreadableOnly = (error: unknown): undefined => {
 
 /** How many secrets are under this epoch still. */
 export const countUnder = async (client: MongoClient, instance: InstanceId, epoch: number): Promise<number> => {
-  const filter = { _id: { $gte: `${instance}/`, $lt: `${instance}0` }, epoch };
+  const filter = { instance, epoch };
   const counts = await Promise.all([
     keysOf(client).countDocuments(filter),
     signingKeysOf(client).countDocuments(filter),

@@ -118,6 +118,8 @@ export class Secrets {
     const found = await this.find(names);
     const missing = [...new Set(names)].filter((name) => !found.has(name));
     if (missing.length === 0) return found;
+    // Under the epoch that is current now: one under an epoch that was closed meanwhile waits for the keeper.
+    await this.keyring.refresh();
     for (let start = 0; start < missing.length; start += namesPerCall) {
       const made: KeyDocument[] = [];
       for (const name of missing.slice(start, start + namesPerCall)) {

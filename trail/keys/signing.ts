@@ -9,6 +9,7 @@
 import { createPrivateKey, createPublicKey, randomBytes, sign, type KeyObject } from 'node:crypto';
 import { Binary, type Collection, type MongoClient, type Timestamp } from 'mongodb';
 import { openCheckpoint, parseCheckpoint, type OpenedCheckpoint } from '../../domain/tree/checkpoint.ts';
+import { TreeError } from '../../domain/tree/errors.ts';
 import { encodeVkey, noteKey, parseNote, parseVkey, type NoteKey, type NoteSigner } from '../../domain/tree/note.ts';
 import { maySign, signingKeyId } from '../../domain/signing-schedule.ts';
 import type { InstanceId } from '../../schema/ids.ts';
@@ -211,11 +212,21 @@ export class SigningKeys {
    */
   async open(note: Uint8Array): Promise<OwnCheckpoint> {
     const { size } = parseCheckpoint(parseNote(note).text);
-    const opened = openCheckpoint(
-      note,
-      (await this.keys()).filter((key) => maySign(key, size)),
-      this.origin,
-    );
+    const openWith = (keys: readonly LogKey[]) =>
+      openCheckpoint(
+        note,
+        keys.filter((key) => maySign(key, size)),
+        this.origin,
+      );
+    let opened: OpenedCheckpoint;
+    try {
+      opened = openWith(await this.keys());
+    } catch (error) {
+      if (!(error instanceof TreeError) || error.code !== 'NOTE_UNSIGNED') throw error;
+      // By a key that came into use since the list was read.
+      await this.refresh();
+      opened = openWith(this.#keys);
+    }
     const versions = this.#keys.filter((key) => opened.verified.some(({ keyId }) => keyId === key.keyId));
     return { ...opened, versions: versions.map(({ version }) => version) };
   }
