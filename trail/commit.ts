@@ -55,8 +55,8 @@ export const insertSegment = async (
       unwritten = [];
     }
     if (failure instanceof MongoServerError && failure.code === 11_000) {
-      const standing = await segments.findOne({ _id: segment._id });
-      if (standing) return sameBytes(standing, segment) ? 'won' : 'lost';
+      const standing = await standingAs(segments, segment);
+      if (standing !== undefined) return standing;
       // Somebody's insert is not with a majority yet: it stays or it goes.
     }
     if (performance.now() > deadline)
@@ -78,6 +78,19 @@ const boxesStand = (failure: unknown, count: number): boolean => {
   if (!(failure instanceof MongoBulkWriteError) || failure.result.getWriteConcernError()) return false;
   const [error, ...more] = [failure.writeErrors].flat();
   return error?.index === count && error.code === 11_000 && more.length === 0;
+};
+
+/** Whose segment a majority holds at this index; undefined for none. */
+const standingAs = async (
+  segments: Collection<SegmentDocument>,
+  segment: SegmentDocument,
+): Promise<Insertion | undefined> => {
+  // Nearly always another's, which is read whole when it is taken over: its root tells that much.
+  const root = await segments.findOne({ _id: segment._id }, { projection: { n: 1, root: 1 } });
+  if (!root) return undefined;
+  if (root.n !== segment.n || !Buffer.from(root.root.buffer).equals(segment.root.buffer)) return 'lost';
+  const whole = await segments.findOne({ _id: segment._id });
+  return whole ? (sameBytes(whole, segment) ? 'won' : 'lost') : undefined;
 };
 
 const sameBytes = (a: SegmentDocument, b: SegmentDocument): boolean =>

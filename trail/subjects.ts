@@ -91,13 +91,14 @@ export class Subjects {
     for (let move = 1; ; move += 1) {
       const lookup = create ? await this.#lookup.ensure() : await this.#lookup.find();
       const { keys } = lookup;
-      const found = keys ? await this.#locate(keys, named, create) : nothing;
+      const rows = keys && new Map(named.map((reference) => [reference, keys[0].row(this.#instance, reference)]));
+      const found = keys && rows ? await this.#locate(keys, rows, create) : nothing;
       if (!found.certain && (await this.#lookup.moved(lookup))) {
         if (move < movesMax) continue;
         throw new TrailError('TRAIL_UNAVAILABLE', 'the look-up of data subjects is being moved; try again');
       }
       return references.map((reference) =>
-        'subject' in reference ? reference.subject : keys && found.subjects.get(keys[0].row(this.#instance, reference)),
+        'subject' in reference ? reference.subject : rows && found.subjects.get(rows.get(reference)!),
       );
     }
   }
@@ -108,10 +109,11 @@ export class Subjects {
    */
   async #locate(
     [current, previous]: LookupKeyPair,
-    named: readonly Named[],
+    named: ReadonlyMap<Named, string>,
     create: boolean,
   ): Promise<{ subjects: Map<string, SubjectId>; certain: boolean }> {
-    const rows = new Map(named.map((reference) => [current.row(this.#instance, reference), reference]));
+    const rows = new Map<string, Named>();
+    for (const [reference, row] of named) rows.set(row, reference);
     // Kept beside the cache, which may be emptied at any time.
     const subjects = await this.#load([...rows.keys()], current);
     const unknown = [...rows].filter(([row]) => !subjects.has(row));

@@ -3,7 +3,8 @@
  * can't be looked up in an old backup. While a rotation moves the rows, they are looked for under the new key and then
  * under the one before.
  */
-import { createHmac, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
+import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
+import { hmacSha256 } from '../../domain/hmac.ts';
 import type { KeyringDocument } from './keyring.ts';
 import { secretName, type Secrets } from './secrets.ts';
 import { seal, unseal } from './sealed.ts';
@@ -20,20 +21,20 @@ export type LookupMap = 'lookup' | 'identity';
 
 export class LookupKey {
   readonly epoch: number;
-  readonly #mac: KeyObject;
+  readonly #mac: Buffer;
   readonly #box: KeyObject;
 
   constructor(epoch: number, secret: Uint8Array, map: LookupMap) {
     const derive = (info: string) =>
-      createSecretKey(Buffer.from(hkdfSync('sha256', secret, Buffer.alloc(0), `trailkeeper/${map}-${info}/v1`, 32)));
+      Buffer.from(hkdfSync('sha256', secret, Buffer.alloc(0), `trailkeeper/${map}-${info}/v1`, 32));
     this.epoch = epoch;
     this.#mac = derive('mac');
-    this.#box = derive('box');
+    this.#box = createSecretKey(derive('box'));
   }
 
   /** `<instance>/<HMAC in hex>`: says to nobody without the key whose row it is. */
   row(instance: string, { system, kind, id }: OriginalId): string {
-    return `${instance}/${createHmac('sha256', this.#mac).update(`${system}\0${kind}\0${id}`).digest('hex')}`;
+    return `${instance}/${hmacSha256(this.#mac, Buffer.from(`${system}\0${kind}\0${id}`, 'utf8')).toString('hex')}`;
   }
 
   /** Content of a row, which opens in this row alone. */
