@@ -8,8 +8,6 @@ import { TrailError } from '../../trail/errors.ts';
 import { ConfigError, loadConfig } from '../config.ts';
 import { ServersError } from '../servers/errors.ts';
 import { readArguments } from './arguments.ts';
-import { rebuildInstallation } from './rebuild-installation.ts';
-import { verifyArchives } from './verify-archives.ts';
 
 const telling = {
   out: (line: string) => void process.stdout.write(`${line}\n`),
@@ -21,7 +19,12 @@ const run = async (argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort());
   const config = loadConfig(env);
   const given = await readArguments(argv, config);
-  if (given.task === 'verify') return (await verifyArchives(config, given, telling)) ? 0 : 1;
+  // What the other task needs is not loaded.
+  if (given.task === 'verify') {
+    const { verifyArchives } = await import('./verify-archives.ts');
+    return (await verifyArchives(config, given, telling)) ? 0 : 1;
+  }
+  const { rebuildInstallation } = await import('./rebuild-installation.ts');
   await rebuildInstallation(config, env, given, telling, interrupted.signal);
   return 0;
 };

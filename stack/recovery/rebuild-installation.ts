@@ -4,9 +4,9 @@ import { rebuildInstance } from '../../store/rebuild-instance.ts';
 import { checkAuthority } from '../../store/provisioning/authority.ts';
 import type { Duty } from '../../store/provisioning/duties.ts';
 import { provisionDatabase } from '../../store/provisioning/provision.ts';
-import { openFileKeyProvider } from '../../trail/keys/file-provider.ts';
 import { archivesOf } from '../archiving.ts';
 import type { Config } from '../config.ts';
+import { openKeyProvider } from '../keys.ts';
 import { adminUri, allPasswords } from '../provision.ts';
 import { ensureDutyPasswords } from '../servers/dutyPasswords.ts';
 import { ServersError } from '../servers/errors.ts';
@@ -26,7 +26,7 @@ export const rebuildInstallation = async (
   const { admin } = database;
   try {
     await provisionDatabase(admin, { instances, passwords: database.passwords });
-    const provider = await openFileKeyProvider(config.folders.keys);
+    const provider = openKeyProvider(config);
     const archiveOf = archivesOf(config.archive);
     for (const instance of instances) {
       const { closing, missing } = await rebuildInstance({
