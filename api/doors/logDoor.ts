@@ -4,6 +4,7 @@
  */
 import type { ServerResponse } from 'node:http';
 import { parseTilePath, tileWidth, widthInTree, type Tile } from '../../domain/tree/tiles.ts';
+import { TrailError } from '../../trail/errors.ts';
 import type { Trail } from '../../trail/trail.ts';
 import type { ApiMetrics } from '../metrics.ts';
 import { send } from '../http/respond.ts';
@@ -50,15 +51,30 @@ export const serveLog = async (
   const caching = tile.width === tileWidth ? immutable : revalidated;
   if (tile.kind === 'hashes') {
     metrics.countRead('tile');
-    const hashes = await trail.reader.tiles.hashes(tile.level, tile.index, tile.width);
+    const hashes = await held(trail.reader.tiles.hashes(tile.level, tile.index, tile.width));
+    if (!hashes) return notThere(response);
     return send(response, 200, hashes, { ...tileType, ...caching });
   }
   // Entries are skeletons: who read them is recorded.
   metrics.countRead('bundle');
-  const bundle = await trail.reader.tiles.bundle(tile.index, tile.width);
+  const bundle = await held(trail.reader.tiles.bundle(tile.index, tile.width));
+  if (!bundle) return notThere(response);
   reads.skeletons(tile.width);
   await reads.settle();
   return send(response, 200, bundle, { ...tileType, ...caching });
+};
+
+/**
+ * What the record lacks, though it was published, is not there: a verifier must be able to say so, where a failure of the
+ * server would only tell it to try again later.
+ */
+const held = async (reading: Promise<Buffer>): Promise<Buffer | undefined> => {
+  try {
+    return await reading;
+  } catch (error) {
+    if (error instanceof TrailError && error.code === 'LOG_INCONSISTENT') return undefined;
+    throw error;
+  }
 };
 
 /**

@@ -4,6 +4,7 @@ import { parseVkey, type NoteKey } from '../../domain/tree/note.ts';
 import { TreeError } from '../../domain/tree/errors.ts';
 import { bundlesForSize, tilePath, tileWidth, type EntriesTile } from '../../domain/tree/tiles.ts';
 import type { VerificationReport } from '../../domain/verify/report.ts';
+import type { TileReader } from '../../domain/verify/tileTree.ts';
 import { threadsFor, verifyLog, type EntryChunk } from '../../domain/verify/verifyLog.ts';
 import { CliError, exitCodes } from '../exit.ts';
 import { openIdFile } from './idFile.ts';
@@ -35,14 +36,26 @@ export const keyOf = (vkey: string): NoteKey => {
 export const verifyFiles = async (files: LogFiles, options: VerifyFilesOptions): Promise<VerificationReport> => {
   const checkpoint = await files.read('checkpoint');
   if (!checkpoint) throw new CliError(exitCodes.refused, `${files.place} has no checkpoint: there is no log`);
-  const { key, schema, olderCheckpoints, progress } = options;
+  const report = await run(files, checkpoint, options, (tile) => files.read(tilePath(tile)));
+  if (report.outcome === 'verified' || report.problem.kind !== 'tile-missing') return report;
+  // A tile may be gone since the entries that it is made of are: those are then what is to be named.
+  const ofEntries = await run(files, checkpoint, options);
+  return ofEntries.outcome === 'refuted' && ofEntries.problem.kind === 'missing-entries' ? ofEntries : report;
+};
+
+const run = async (
+  files: LogFiles,
+  checkpoint: Uint8Array,
+  { key, schema, olderCheckpoints, progress }: VerifyFilesOptions,
+  tiles?: TileReader,
+): Promise<VerificationReport> => {
   const idStore = openIdFile();
   try {
     return await verifyLog(
       {
         checkpoint,
         entries: ({ size }) => readBundles(files, size, progress),
-        tiles: (tile) => files.read(tilePath(tile)),
+        ...(tiles && { tiles }),
         olderCheckpoints,
       },
       { keys: [key], origin: key.name, schema, idStore, threads: threadsFor(availableParallelism()) },
@@ -79,8 +92,21 @@ async function* readBundles(
   }
 }
 
+/** What is left of a bundle that is gone: a log still serves the entries before the first one that it lacks. */
+const longestLeft = async (files: LogFiles, tile: EntriesTile): Promise<Uint8Array | undefined> => {
+  let left: Uint8Array | undefined;
+  let [held, gone] = [0, tile.width];
+  while (gone - held > 1) {
+    const width = (held + gone) >> 1;
+    const bundle = await files.read(tilePath({ ...tile, width }));
+    if (bundle) [left, held] = [bundle, width];
+    else gone = width;
+  }
+  return left;
+};
+
 /** Where a partial bundle is gone, the full one begins with the same entries: of these only so many are asked for. */
 const readBundle = async (files: LogFiles, tile: EntriesTile): Promise<EntryChunk | undefined> => {
-  const bundle = await files.read(tilePath(tile));
+  const bundle = (await files.read(tilePath(tile))) ?? (await longestLeft(files, tile));
   return bundle && { firstIndex: tile.index * tileWidth, count: tile.width, bundle };
 };
