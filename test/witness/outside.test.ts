@@ -188,8 +188,10 @@ describe.skipIf(all.map(isThere).includes(false))('a log with a witness', () => 
       const bytes = await readFile(join(changed, path));
       bytes[100]! ^= 1;
       await writeFile(join(changed, path), bytes);
-      expect([path, await fscked(`file://${changed}`, files.vkey, '', fsckRefutesMs)]).toEqual([path, false]);
       expect(await judge(verifyLog, '-dir', changed, '-vkey', vkey)).toMatchObject({ exit: 1 });
+      // It takes its time to find nothing: once is enough.
+      if (path === 'tile/entries/001')
+        expect(await fscked(`file://${changed}`, files.vkey, '', fsckRefutesMs)).toBe(false);
     }
   });
 
