@@ -1,7 +1,8 @@
 /** Entry bundles, c2sp.org/tlog-tiles "Log entries": each entry behind its length, uint16 big-endian. */
 import { TreeError } from './errors.ts';
 
-const prefixBytes = 2;
+/** Of the length before each entry. */
+export const prefixBytes = 2;
 export const entryBytesMax = 65_535;
 
 /** What is wrong with a bundle, at which of its entries (from 0). */
@@ -31,25 +32,32 @@ export function encodeBundle(entries: readonly Uint8Array[]): Buffer {
   return bundle;
 }
 
-/** Takes a bundle apart as far as it goes. The entries are views of `bundle`, not copies. */
-export function readBundle(bundle: Uint8Array): { entries: Buffer[]; fault?: BundleFault } {
-  const bytes = Buffer.from(bundle.buffer, bundle.byteOffset, bundle.length);
-  const entries: Buffer[] = [];
+/** Where each entry of a bundle ends, as far as it can be taken apart; it begins `prefixBytes` after the one before ends. */
+export function entryEnds(bytes: Buffer): { ends: number[]; fault?: BundleFault } {
+  const ends: number[] = [];
   for (let at = 0; at < bytes.length;) {
-    const position = entries.length;
+    const position = ends.length;
     if (at + prefixBytes > bytes.length) {
-      return { entries, fault: { position, reason: 'the bundle ends inside a length prefix' } };
+      return { ends, fault: { position, reason: 'the bundle ends inside a length prefix' } };
     }
     const length = bytes.readUInt16BE(at);
     at += prefixBytes;
     if (at + length > bytes.length) {
       const reason = `the entry should have ${length} bytes, the bundle ends after ${bytes.length - at}`;
-      return { entries, fault: { position, reason } };
+      return { ends, fault: { position, reason } };
     }
-    entries.push(bytes.subarray(at, at + length));
     at += length;
+    ends.push(at);
   }
-  return { entries };
+  return { ends };
+}
+
+/** Takes a bundle apart as far as it goes. The entries are views of `bundle`, not copies. */
+export function readBundle(bundle: Uint8Array): { entries: Buffer[]; fault?: BundleFault } {
+  const bytes = Buffer.from(bundle.buffer, bundle.byteOffset, bundle.length);
+  const { ends, fault } = entryEnds(bytes);
+  const entries = ends.map((end, i) => bytes.subarray((i === 0 ? 0 : ends[i - 1]!) + prefixBytes, end));
+  return fault ? { entries, fault } : { entries };
 }
 
 /** The entries of a bundle; refuses bytes left over, and, where `count` is given, another number of entries. */
