@@ -6,6 +6,7 @@ import { inject } from 'vitest';
 import { createVerificationActivities } from '../../activities/verification/createVerificationActivities.ts';
 import type { TaskQueues } from '../../domain/action/contract.ts';
 import type { CheckRates, VerificationActivities } from '../../domain/verification/contract.ts';
+import type { TemporalKeys } from '../../stack/temporal/codec.ts';
 import { createTemporalClient } from '../../stack/temporal/client.ts';
 import { temporalKeys } from '../../stack/temporal/instances.ts';
 import { bundleWorkflows, startWorkers, type RunningWorkers } from '../../stack/temporal/workers.ts';
@@ -25,12 +26,12 @@ export const testRates: CheckRates = { sampledEntries: 50, entriesPerSecond: 0 }
 
 let bundling: Promise<WorkflowBundle> | undefined;
 
-export const openTestWork = async (test: TestLog): Promise<TestWork> => {
+export const openTestWork = async (test: TestLog, payloadKeys?: TemporalKeys): Promise<TestWork> => {
   bundling ??= bundleWorkflows();
   const bundle = await bundling;
   const address = { address: inject('temporalAddress'), namespace: testNamespace };
   const { appender, projector } = test.database.clients;
-  const keys = temporalKeys(appender, test.keys, (name) => Promise.resolve(name === test.instance));
+  const keys = payloadKeys ?? temporalKeys(appender, test.keys, (name) => Promise.resolve(name === test.instance));
   const temporal = createTemporalClient(address, keys);
   const id = randomBytes(4).toString('hex');
   const taskQueues = {
