@@ -23,7 +23,8 @@ const anyOrder = { ordered: false };
 
 /** Two places for each path that is asked for: where its value begins, and where it ends. -1 where it is not there. */
 export interface ByteFit {
-  readonly fits: (text: Uint8Array) => boolean;
+  /** Of the whole text, or of the bytes from `from` up to, but without, `to`. */
+  readonly fits: (text: Uint8Array, from?: number, to?: number) => boolean;
   /** Of the text that fitted last. */
   readonly spans: Int32Array;
 }
@@ -34,9 +35,10 @@ export const compileByteFit = (schema: Schema, paths: readonly string[]): ByteFi
   const scan = new Compiler(paths, spans).compile(schema, '');
   return {
     spans,
-    fits: (text) => {
+    fits: (text, from = 0, to = text.length) => {
       spans.fill(-1);
-      return scan(text, 0) === text.length;
+      // A scan that ran on behind the range would not end with it.
+      return scan(text, from) === to;
     },
   };
 };

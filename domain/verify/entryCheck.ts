@@ -1,7 +1,7 @@
 /** What an entry must be, whatever the tree says: one of ours, of this instance, with an id of its own. */
 import { EmitterSequences } from './emitters.ts';
-import { EntryLook, type EntryHead } from './entryHead.ts';
-import { EventIds, idOfWords } from './eventIds.ts';
+import { EntryLook } from './entryHead.ts';
+import { EventIds, idOfWords, idWords } from './eventIds.ts';
 import { ProblemFound, type Problem, type Warning } from './report.ts';
 import { SpilledIds, type BlockStore } from './spilledIds.ts';
 
@@ -19,9 +19,19 @@ export interface EntryCheckOptions {
   readonly idStore?: BlockStore;
 }
 
+/** What matters of an entry beyond itself, but for its id. */
+export interface SeenEntry {
+  readonly instance: string;
+  readonly emitter: string;
+  readonly sequence: number;
+  /** Why it breaks the schema. */
+  readonly breaks: string | undefined;
+}
+
 export class EntryCheck {
   readonly #duplicateIds: boolean;
   readonly #look: EntryLook;
+  readonly #id = new Uint32Array(idWords);
   readonly #ids = new EventIds();
   readonly #spilled: SpilledIds | undefined;
   readonly #emitters = new EmitterSequences();
@@ -36,13 +46,15 @@ export class EntryCheck {
 
   /** Throws ProblemFound at the first thing that is wrong with the entry. */
   check(bytes: Buffer, index: number): void {
-    const seen = this.#look.look(bytes);
-    if ('reason' in seen) throw new ProblemFound({ kind: 'unparseable-entry', index, reason: seen.reason });
-    this.checkHead(seen, 0, index);
+    const look = this.#look;
+    const reason = look.look(bytes, 0, bytes.length, this.#id, 0);
+    if (reason !== undefined) throw new ProblemFound({ kind: 'unparseable-entry', index, reason });
+    this.checkSeen(look, this.#id, 0, index);
   }
 
-  /** The same, of an entry that was looked at already; its id begins at `idAt` of `head.id`. */
-  checkHead({ id, instance, emitter, sequence, breaks }: EntryHead, idAt: number, index: number): void {
+  /** The same, of an entry that was looked at already; its id begins at word `idAt` of `ids`. */
+  checkSeen(seen: SeenEntry, id: Uint32Array, idAt: number, index: number): void {
+    const { instance, emitter, sequence, breaks } = seen;
     this.#instance ??= instance;
     if (instance !== this.#instance) throw new ProblemFound({ kind: 'foreign-entry', index, expected: this.#instance });
     if (breaks !== undefined) throw new ProblemFound({ kind: 'unparseable-entry', index, reason: breaks });

@@ -2,10 +2,11 @@
  * All that verification takes from the bytes of a chunk of entries, in a form that crosses threads cheaply: their hashes, and
  * what matters of each beyond itself. Which of it is a problem, and the first one, is decided where all chunks are seen.
  */
-import { readBundle } from '../tree/bundle.ts';
+import { entryEnds, prefixBytes } from '../tree/bundle.ts';
 import { hashBytes, leafHashInto, perfectRoot } from '../tree/hash.ts';
 import { tileWidth } from '../tree/tiles.ts';
-import { EntryLook, type EntryHead } from './entryHead.ts';
+import type { SeenEntry } from './entryCheck.ts';
+import { EntryLook } from './entryHead.ts';
 import { idWords } from './eventIds.ts';
 
 export interface EntryFacts {
@@ -75,30 +76,31 @@ export class FactFinder {
 
   /** `firstIndex`: of the first entry, in the log. */
   find(bundle: Uint8Array, firstIndex: number): EntryFacts {
-    const { entries, fault } = readBundle(bundle);
-    const count = entries.length;
+    const bytes = Buffer.from(bundle.buffer, bundle.byteOffset, bundle.length);
+    const { ends, fault } = entryEnds(bytes);
+    const count = ends.length;
     const leaves = Buffer.from(new ArrayBuffer(count * hashBytes));
-    for (let i = 0; i < count; i += 1) leafHashInto(entries[i]!, leaves, i * hashBytes);
     const ids = new Uint32Array(count * idWords);
     const sequences = new Float64Array(count);
     const emitterOf = new Uint32Array(count);
     const instanceOf = new Uint32Array(count);
     const emitters = new Names();
     const instances = new Names();
+    const look = this.#look;
     let looked = 0;
     let unparseable: string | undefined;
     let breaks: string | undefined;
-    while (looked < count && breaks === undefined) {
-      const head = this.#look.look(entries[looked]!);
-      if ('reason' in head) {
-        unparseable = head.reason;
-        break;
-      }
-      ids.set(head.id, looked * idWords);
-      sequences[looked] = head.sequence;
-      emitterOf[looked] = emitters.numberOf(head.emitter);
-      instanceOf[looked] = instances.numberOf(head.instance);
-      breaks = head.breaks;
+    for (let i = 0, from = prefixBytes; i < count; from = ends[i]! + prefixBytes, i += 1) {
+      const to = ends[i]!;
+      leafHashInto(bytes.subarray(from, to), leaves, i * hashBytes);
+      // All of them are hashed; after the first problem, no more is known of them.
+      if (unparseable !== undefined || breaks !== undefined) continue;
+      unparseable = look.look(bytes, from, to, ids, i * idWords);
+      if (unparseable !== undefined) continue;
+      sequences[i] = look.sequence;
+      emitterOf[i] = emitters.numberOf(look.emitter);
+      instanceOf[i] = instances.numberOf(look.instance);
+      breaks = look.breaks;
       looked += 1;
     }
     return {
@@ -119,14 +121,28 @@ export class FactFinder {
   }
 }
 
-/** What was seen of the entry at `place`, which must have been looked at. Its id begins at word `idWords * place`. */
-export const headAt = (facts: EntryFacts, place: number): EntryHead => ({
-  id: facts.ids,
-  instance: facts.instances[facts.instanceOf[place]!]!,
-  emitter: facts.emitters[facts.emitterOf[place]!]!,
-  sequence: facts.sequences[place]!,
-  ...(facts.breaks !== undefined && place === facts.looked - 1 && { breaks: facts.breaks }),
-});
+/** What was seen of one entry after the other; the same object for each. Its id begins at word `idWords * place`. */
+export class FactsReader implements SeenEntry {
+  readonly #facts: EntryFacts;
+  instance = '';
+  emitter = '';
+  sequence = 0;
+  breaks: string | undefined;
+
+  constructor(facts: EntryFacts) {
+    this.#facts = facts;
+  }
+
+  /** Goes to the entry at `place`, which must have been looked at. */
+  at(place: number): this {
+    const { instances, instanceOf, emitters, emitterOf, sequences, breaks, looked } = this.#facts;
+    this.instance = instances[instanceOf[place]!]!;
+    this.emitter = emitters[emitterOf[place]!]!;
+    this.sequence = sequences[place]!;
+    this.breaks = place === looked - 1 ? breaks : undefined;
+    return this;
+  }
+}
 
 /** Memory that a thread gives away with its facts. */
 export const transferOf = ({ leaves, roots, ids, sequences, emitterOf, instanceOf }: EntryFacts): ArrayBuffer[] =>

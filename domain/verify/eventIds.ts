@@ -7,12 +7,13 @@
 export const idWords = 4;
 const capacityMin = 1024;
 
-export const wordsOfId = (id: string, words: Uint32Array): void => {
-  words[0] = Number.parseInt(id.slice(0, 8), 16);
-  words[1] = Number.parseInt(id.slice(9, 13) + id.slice(14, 18), 16);
-  words[2] = Number.parseInt(id.slice(19, 23) + id.slice(24, 28), 16);
-  words[3] = Number.parseInt(id.slice(28), 16);
-};
+export const wordsOfId = (id: string): Uint32Array =>
+  Uint32Array.of(
+    Number.parseInt(id.slice(0, 8), 16),
+    Number.parseInt(id.slice(9, 13) + id.slice(14, 18), 16),
+    Number.parseInt(id.slice(19, 23) + id.slice(24, 28), 16),
+    Number.parseInt(id.slice(28), 16),
+  );
 
 /** The id whose words begin at `at`. */
 export const idOfWords = (words: Uint32Array, at: number): string => {
@@ -24,12 +25,10 @@ export class EventIds {
   #words = new Uint32Array(capacityMin * idWords);
   #indexes = new Float64Array(capacityMin).fill(-1);
   #count = 0;
-  readonly #adding = new Uint32Array(idWords);
 
   /** Adds an id (a UUID); returns the index at which it was seen before, or undefined if it is new. */
   add(id: string, index: number): number | undefined {
-    wordsOfId(id, this.#adding);
-    return this.addWords(this.#adding, 0, index);
+    return this.addWords(wordsOfId(id), 0, index);
   }
 
   /** The same, of the id whose words begin at `at`. */

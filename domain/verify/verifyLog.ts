@@ -9,7 +9,7 @@ import { hashBytes } from '../tree/hash.ts';
 import type { NoteKey } from '../tree/note.ts';
 import { tileWidth } from '../tree/tiles.ts';
 import { EntryCheck, type EntryCheckOptions } from './entryCheck.ts';
-import { headAt, type EntryFacts } from './entryFacts.ts';
+import { FactsReader, type EntryFacts } from './entryFacts.ts';
 import { idWords } from './eventIds.ts';
 import { lookHere, lookInThreads } from './factThreads.ts';
 import { Fold } from './fold.ts';
@@ -181,6 +181,7 @@ class Verification {
     if (firstIndex < this.#next) {
       throw new ProblemFound({ kind: 'wrong-order', index: this.#next, belongsAt: firstIndex });
     }
+    const reader = new FactsReader(facts);
     for (let i = 0; i < facts.count; i += 1) {
       if (i >= count || this.#next >= size) {
         const reason = i >= count ? `${facts.count} entries where there should be ${count}` : `the log has ${size}`;
@@ -192,7 +193,7 @@ class Verification {
       if (!holds) throw this.#nameBadEntry(facts.count, count);
       if (i >= facts.looked)
         throw new ProblemFound({ kind: 'unparseable-entry', index: this.#next, reason: facts.unparseable! });
-      this.#check.checkHead(headAt(facts, i), i * idWords, this.#next);
+      this.#check.checkSeen(reader.at(i), facts.ids, i * idWords, this.#next);
       this.#next += 1;
       if (this.#next % tileWidth === 0 || this.#next === size) this.#endWindow();
     }

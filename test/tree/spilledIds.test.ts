@@ -21,11 +21,9 @@ describe('ids that are written away', () => {
       fc.property(fc.array(fc.nat(400), { maxLength: 900 }), (numbers) => {
         const spilled = new SpilledIds(store());
         const table = new EventIds();
-        const words = new Uint32Array(4);
         let expected: object | undefined;
         for (const [index, number] of numbers.entries()) {
-          wordsOfId(idOf(number), words);
-          spilled.addWords(words, 0, index);
+          spilled.addWords(wordsOfId(idOf(number)), 0, index);
           const firstSeenAt = table.add(idOf(number), index);
           if (firstSeenAt !== undefined) expected ??= { id: idOf(number), index, firstSeenAt };
         }
@@ -37,11 +35,7 @@ describe('ids that are written away', () => {
   it('are found among many, wherever they stand, and nearly all of them are in the store', () => {
     const blocks = store();
     const spilled = new SpilledIds(blocks);
-    const words = new Uint32Array(4);
-    const add = (number: number, index: number) => {
-      wordsOfId(idOf(number), words);
-      spilled.addWords(words, 0, index);
-    };
+    const add = (number: number, index: number) => spilled.addWords(wordsOfId(idOf(number)), 0, index);
     for (let i = 0; i < 200_000; i += 1) add(i, i);
     expect(spilled.firstDuplicate()).toBeUndefined();
     expect(blocks.blocks.length * 170).toBeGreaterThan(150_000);
@@ -51,8 +45,8 @@ describe('ids that are written away', () => {
   });
 
   it('are written out as they were', () => {
-    const words = new Uint32Array(4);
-    wordsOfId('01999999-00f0-7abc-8def-0123456789ab', words);
-    expect(idOfWords(words, 0)).toBe('01999999-00f0-7abc-8def-0123456789ab');
+    expect(idOfWords(wordsOfId('01999999-00f0-7abc-8def-0123456789ab'), 0)).toBe(
+      '01999999-00f0-7abc-8def-0123456789ab',
+    );
   });
 });
