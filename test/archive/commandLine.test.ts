@@ -94,13 +94,12 @@ describe('trailkeeper archive verify', () => {
     await writeFile(path, bytes);
   });
 
-  it.each([
-    [['archive', 'verify', '--instance', '../etc']],
-    [['archive', 'nonsense']],
-    [['rebuild', 'approve']],
-  ])('ends with 2 where it is used wrongly: %j', async (argv) => {
-    expect((await cli(...argv)).exit).toBe(2);
-  });
+  it.each([[['archive', 'verify', '--instance', '../etc']], [['archive', 'nonsense']], [['rebuild', 'approve']]])(
+    'ends with 2 where it is used wrongly: %j',
+    async (argv) => {
+      expect((await cli(...argv)).exit).toBe(2);
+    },
+  );
 });
 
 describe('trailkeeper rebuild', () => {

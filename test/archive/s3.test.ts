@@ -4,6 +4,7 @@ import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { parseVkey } from '../../domain/tree/note.ts';
 import { instanceDatabase } from '../../store/provisioning/collections.ts';
 import { rebuildInstance } from '../../store/rebuild-instance.ts';
+import { newestCheckpoint } from '../../trail/archive/head.ts';
 import { extendLocks } from '../../trail/archive/locks.ts';
 import { openArchive } from '../../trail/archive/place.ts';
 import type { ArchiveStore, ListedObject } from '../../trail/archive/store.ts';
@@ -71,6 +72,7 @@ describe.skipIf(!isThere(gateway))('an archive in S3', () => {
     s3.resume();
     await test.archived(601);
     await owner.stop();
+    expect((await newestCheckpoint(store, trust()))?.checkpoint.size).toBe(601);
   });
 
   it('verifies, by the oldest version of each object', async () => {

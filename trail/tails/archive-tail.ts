@@ -58,7 +58,7 @@ export interface ArchiveTailOptions {
 }
 
 /** A longer range is cut where a checkpoint was anchored. */
-const rangeEntriesMax = 16_384;
+const rangeEntriesMax = 8192;
 /** From so many entries on, nothing more is waited for. */
 const rangeEntriesEnough = 4096;
 const pollMs = 200;
