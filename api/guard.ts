@@ -5,6 +5,7 @@
 import type { GraphQLResolveInfo } from 'graphql';
 import type { Json } from '../schema/json.ts';
 import type { Operation } from '../schema/operations.ts';
+import { toApiError } from './errorMapping.ts';
 import type { RequestContext } from './requestContext.ts';
 
 export interface RootContext extends RequestContext {
@@ -42,8 +43,15 @@ const admit = async (
 /** A root field of Query or Mutation. */
 export const guarded =
   <A extends object, R>(operation: Operation, resolve: Resolve<A, R | Promise<R>>) =>
-  async (_root: unknown, args: A, context: RequestContext, info: GraphQLResolveInfo): Promise<R> =>
-    resolve(args, await admit(operation, args, context, info), info);
+  async (_root: unknown, args: A, context: RequestContext, info: GraphQLResolveInfo): Promise<R> => {
+    const admitted = await admit(operation, args, context, info);
+    try {
+      return await resolve(args, admitted, info);
+    } catch (error) {
+      if (toApiError(error).code === 'NOT_FOUND') context.reads.missed(operation);
+      throw error;
+    }
+  };
 
 /** A root field of Subscription. */
 export const guardedStream = <A extends object, R>(

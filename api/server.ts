@@ -107,11 +107,24 @@ export const createApi = (options: ApiOptions): Api => {
     if (door.kind === 'log') {
       const context = await open();
       const { trail } = context.instance;
-      if (!isLogOf(trail, door.logId)) return notThere(response);
+      if (!isLogOf(trail, door.logId)) {
+        context.reads.missed('readLog');
+        await context.reads.settle();
+        return notThere(response);
+      }
       await context.permissions.require('readLog');
       return serveLog(trail, door.path, response, context);
     }
-    if (door.kind === 'evidence') return serveEvidence(door.id, response, await open(), evidence);
+    if (door.kind === 'evidence') {
+      const context = await open();
+      try {
+        return await serveEvidence(door.id, response, context, evidence);
+      } catch (error) {
+        if (toApiError(error).code === 'NOT_FOUND') context.reads.missed('exportEvidence');
+        await context.reads.settle();
+        throw error;
+      }
+    }
     const body = await readBody(request, limits.bodyBytesMax);
     return graphql(request, body, await open(), response);
   };

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import type { Json } from '../../schema/json.ts';
+import type { Operation } from '../../schema/operations.ts';
 import { newCorrelationId, type EventDraft } from '../../trail/recorder.ts';
 import type { Caller, InstanceServices } from '../context.ts';
 import { MinuteTally } from './minuteTally.ts';
@@ -25,7 +26,15 @@ interface SkeletonReader {
 export class ReadRecords {
   readonly #skeletons: MinuteTally<SkeletonReader, { requests: number; entries: number }>;
 
+  readonly #misses: MinuteTally<SkeletonReader & { readonly operation: Operation }, { calls: number }>;
+
   constructor(nowMs: () => number) {
+    this.#misses = new MinuteTally({
+      nowMs,
+      record: async ({ instance, caller, operation }, { calls }) => {
+        await instance.recorder.record([missEvent(caller, operation, calls)]);
+      },
+    });
     this.#skeletons = new MinuteTally({
       nowMs,
       record: async ({ instance, caller }, { requests, entries }) => {
@@ -40,6 +49,15 @@ export class ReadRecords {
     await this.#skeletons.note(key, { instance, caller }, amounts);
   }
 
+  /**
+   * A call that asked for what is not in the instance. The first of a caller and operation in a minute is recorded before
+   * it is answered. Whether it is another instance's can't be said: nobody looks there.
+   */
+  async missed(instance: InstanceServices, caller: Caller, operation: Operation): Promise<void> {
+    const key = JSON.stringify([caller.instance, caller.principal, operation]);
+    await this.#misses.note(key, { instance, caller, operation }, { calls: 1 });
+  }
+
   /** Returns once the event stands in the log. `entries`: how many entries' payloads are read. */
   async payloads(
     instance: InstanceServices,
@@ -51,12 +69,12 @@ export class ReadRecords {
     await instance.recorder.record([readEvent(caller, entries, { reads: kind, entries, query })]);
   }
 
-  sweep(): Promise<void> {
-    return this.#skeletons.sweep();
+  async sweep(): Promise<void> {
+    await Promise.all([this.#skeletons.sweep(), this.#misses.sweep()]);
   }
 
-  close(): Promise<void> {
-    return this.#skeletons.close();
+  async close(): Promise<void> {
+    await Promise.all([this.#skeletons.close(), this.#misses.close()]);
   }
 }
 
@@ -75,6 +93,18 @@ const readEvent = (
   count,
   ...(content.query !== undefined && { parametersDigest: digest(content.query) }),
   parts: [{ name: 'query', content: { ...content, token: caller.token } as never }],
+});
+
+const missEvent = (caller: Caller, operation: Operation, count: number): EventDraft => ({
+  correlationId: newCorrelationId(),
+  actor: { principal: caller.principal, kind: caller.kind },
+  action: 'trail.read',
+  phase: 'observation',
+  outcome: 'failure',
+  system: 'trailkeeper',
+  count,
+  error: { code: 'NOT_FOUND' },
+  parts: [{ name: 'query', content: { reads: 'nothing', operation, token: caller.token } }],
 });
 
 const digest = (value: Json): string =>

@@ -3,6 +3,7 @@
  * A subscription is settled when it opens and when it closes.
  */
 import type { Json } from '../../schema/json.ts';
+import type { Operation } from '../../schema/operations.ts';
 import type { Caller, InstanceServices } from '../context.ts';
 import type { ReadField, ReadRecords } from './readRecords.ts';
 
@@ -13,6 +14,7 @@ export class RequestReads {
   readonly #fields: ReadField[] = [];
   #skeletons = 0;
   readonly #payloads = new Set<number>();
+  readonly #missed: Operation[] = [];
   #subscribed = false;
 
   constructor(instance: InstanceServices, caller: Caller, records: ReadRecords) {
@@ -35,8 +37,14 @@ export class RequestReads {
     for (const index of indexes) this.#payloads.add(index);
   }
 
+  /** What was asked for is not there: who looks for what others have leaves a trace, whatever it was. */
+  missed(operation: Operation): void {
+    this.#missed.push(operation);
+  }
+
   /** Records what was read. Throws where it can't be recorded: the answer must then not leave. */
   async settle(): Promise<void> {
+    for (const operation of this.#missed.splice(0)) await this.#records.missed(this.#instance, this.#caller, operation);
     if (this.#subscribed) return;
     const [entries, skeletons] = [this.#payloads.size, this.#skeletons];
     this.#payloads.clear();
