@@ -3,6 +3,7 @@ import type { Resolvers } from '../schema/generated/resolvers.ts';
 import { guarded } from './guard.ts';
 import { given } from './inputs.ts';
 import { createInstance, instances } from './operations/instances.ts';
+import { probeIsolation } from './operations/isolation.ts';
 import type { RequestContext } from './requestContext.ts';
 
 /** Under the scheme of the API: an origin has none. */
@@ -29,6 +30,11 @@ export const instanceResolvers: Resolvers<RequestContext> = {
       const { error = null, origin = null, vkey = null, checkpoint = null } = view;
       const logUrl = origin === null ? null : logUrlOf(context.publicUrl, origin);
       return { ...view, error, origin, vkey, checkpoint, logUrl };
+    }),
+    probeIsolation: guarded('probeIsolation', async ({ input }, context) => {
+      const view = await probeIsolation(context, given(input));
+      const { event = null, index = null, reportDigest = null } = view;
+      return { ...view, breaches: [...view.breaches], unable: [...view.unable], event, index, reportDigest };
     }),
   },
 };

@@ -50,5 +50,6 @@ export const operations = [
   // the platform's own instance only
   'instances',
   'createInstance',
+  'probeIsolation',
 ] as const;
 export type Operation = (typeof operations)[number];

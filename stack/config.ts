@@ -29,6 +29,9 @@ export interface Config {
   readonly maintenance: {
     readonly host: string;
     readonly port: number;
+    /** Of the API, as this process reaches it. */
+    readonly probeUrl: string;
+    readonly probeEveryMs: number;
     readonly platformAdmin: string;
     readonly platformTokenSha256?: string;
   };
@@ -117,6 +120,8 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
     maintenance: {
       host: value.TRAILKEEPER_MAINTENANCE_HOST,
       port: value.TRAILKEEPER_MAINTENANCE_PORT,
+      probeUrl: value.TRAILKEEPER_PROBE_URL ?? value.TRAILKEEPER_PUBLIC_URL ?? localUrl(host, port),
+      probeEveryMs: value.TRAILKEEPER_PROBE_MINUTES * 60_000,
       platformAdmin: value.TRAILKEEPER_PLATFORM_ADMIN,
       ...present('platformTokenSha256', value.TRAILKEEPER_PLATFORM_TOKEN_SHA256),
     },

@@ -1,11 +1,12 @@
 /**
- * The maintenance process: creates instances. It alone holds the administrator's connection to MongoDB, serves no
+ * The maintenance process: creates instances, and probes the boundaries between them. It alone holds the administrator's connection to MongoDB, serves no
  * requests, and takes its work from Temporal: whoever wants something of it must be able to start that workflow with the
  * platform's own key. It first sees to the platform's own instances. Any number of them can run beside each other.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { MongoClient } from 'mongodb';
 import { createInstanceActivities } from '../activities/instances/createInstanceActivities.ts';
+import { createProbeActivities } from '../activities/probe/createProbeActivities.ts';
 import { logToStderr, placeOf, type Log } from '../api/log.ts';
 import { canaryInstance, platformInstance } from '../domain/instances/names.ts';
 import type { InstanceId } from '../schema/ids.ts';
@@ -16,12 +17,14 @@ import { openTrail } from '../trail/trail.ts';
 import { archivesOf } from './archiving.ts';
 import { ConfigError, dutyUris, loadConfig, processDuties, requireServers, type Config } from './config.ts';
 import { serveHealth } from './health.ts';
+import { archiveAttempts, keepProbing, payloadAttempts } from './probing.ts';
 import { adminUri } from './provision.ts';
 import { beginOwnInstance, emptyArchive, furnish, instanceSteps, type CreationParts } from './provision/creation.ts';
 import { newInstanceSpec } from './provision/new-instance.ts';
-import { canarySpec, platformSpec } from './provision/platform.ts';
+import { canaryProber, canarySpec, platformSpec } from './provision/platform.ts';
 import { openKeyProvider, untilKeysAreThere } from './keys.ts';
 import { ServersError } from './servers/errors.ts';
+import { createTemporalClient } from './temporal/client.ts';
 import { temporalKeys } from './temporal/instances.ts';
 import { keepWorking } from './temporal/keepWorking.ts';
 import { bundleWorkflows, startWorkers } from './temporal/workers.ts';
@@ -47,12 +50,8 @@ export const startMaintenance = async (config: Config, log: Log = logToStderr): 
     ]),
   ) as Clients;
   const keys = openKeyProvider(config);
-  const parts: CreationParts = {
-    clients,
-    keys,
-    archive: emptyArchive(archivesOf(config.archive)),
-    publicUrl: config.publicUrl,
-  };
+  const archives = archivesOf(config.archive);
+  const parts: CreationParts = { clients, keys, archive: emptyArchive(archives), publicUrl: config.publicUrl };
   const stopping = new AbortController();
   const closeClients = () => Promise.all(Object.values(clients).map((client) => client.close()));
   try {
@@ -66,24 +65,44 @@ export const startMaintenance = async (config: Config, log: Log = logToStderr): 
     throw error;
   }
 
+  const payloadKeys = temporalKeys(
+    clients.appender,
+    keys,
+    async (instance) => (await findInstance(clients.reader, instance)) !== undefined,
+  );
+  const temporalClient = createTemporalClient(
+    { address: temporalAddress, namespace: config.temporal.namespace },
+    payloadKeys,
+  );
+  const probing = keepProbing(temporalClient, config.maintenance.probeEveryMs, stopping.signal, log);
   const platform = seeToOwn(parts, config, stopping.signal, log);
   const temporal = keepWorking(
     async () =>
       startWorkers({
         address: temporalAddress,
         namespace: config.temporal.namespace,
-        keys: temporalKeys(
-          clients.appender,
-          keys,
-          async (instance) => (await findInstance(clients.reader, instance)) !== undefined,
-        ),
+        keys: payloadKeys,
         only: 'provisioning',
-        activities: createInstanceActivities({
-          steps: instanceSteps(parts),
-          openPlatform: (instance) => openOwn(parts, instance),
-          furnish: async (trail, request) => void (await furnish(parts, trail, newInstanceSpec(request))),
-          nowMs: Date.now,
-        }),
+        activities: {
+          ...createInstanceActivities({
+            steps: instanceSteps(parts),
+            openPlatform: (instance) => openActive(parts, instance),
+            furnish: async (trail, request) => void (await furnish(parts, trail, newInstanceSpec(request))),
+            nowMs: Date.now,
+          }),
+          ...createProbeActivities({
+            clients,
+            api: config.maintenance.probeUrl,
+            prober: canaryProber,
+            openTrail: (instance) => openActive(parts, instance),
+            others: (target) => [
+              ...archiveAttempts(config.archive, archives, target),
+              ...payloadAttempts(payloadKeys, target),
+            ],
+            onBreach: (boundary) => log({ level: 'error', message: 'a boundary between instances gave way', boundary }),
+            nowMs: Date.now,
+          }),
+        },
         onError: (activity, error) =>
           log({ level: 'warn', message: 'an activity will be tried again', activity, ...placeOf(error) }),
         bundle: await bundled(),
@@ -98,7 +117,8 @@ export const startMaintenance = async (config: Config, log: Log = logToStderr): 
     isHealthy,
     async stop() {
       stopping.abort();
-      await Promise.all([temporal.done, platform]);
+      await Promise.all([temporal.done, platform, probing]);
+      await temporalClient.connection.close().catch(() => undefined);
       await health.close();
       await closeClients();
     },
@@ -120,9 +140,9 @@ const requirePlatformToken = async ({ maintenance }: Config, reader: MongoClient
   ]);
 };
 
-const openOwn = async ({ clients, keys }: CreationParts, instance: InstanceId) => {
+const openActive = async ({ clients, keys }: CreationParts, instance: InstanceId) => {
   const record = await findInstance(clients.reader, instance);
-  if (!record) throw new Error('the platform instance is not there yet');
+  if (!record) throw new Error('the instance is not there yet');
   return openTrail(instance, record.origin, { clients, keys });
 };
 

@@ -223,6 +223,16 @@ export const settings = {
     port.default(4582),
     'Port that /healthz of the maintenance process listens on.',
   ),
+  TRAILKEEPER_PROBE_URL: setting(
+    'maintenance',
+    publicUrl.optional(),
+    'URL under which the maintenance process reaches the API; by default the public one.',
+  ),
+  TRAILKEEPER_PROBE_MINUTES: setting(
+    'maintenance',
+    z.coerce.number('must be a number of minutes').min(1).max(10_080).default(60),
+    'How often the platform tries to cross the boundaries between instances, in minutes.',
+  ),
   TRAILKEEPER_PLATFORM_ADMIN: setting(
     'maintenance',
     z.string().regex(principalIdPattern, 'must be the name of a principal').default('operator'),

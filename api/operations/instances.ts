@@ -1,6 +1,5 @@
 /** Instances, as operators of the platform see them. Permission was asked before: platform.cedar forbids it to all others. */
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import { WorkflowNotFoundError } from '@temporalio/client';
 import { taskQueues } from '../../domain/action/contract.ts';
 import {
   creationDurations,
@@ -29,6 +28,7 @@ import type { OperationContext } from '../context.ts';
 import { withTrace } from '../trace.ts';
 import { appendOwn } from './append.ts';
 import { askWorkflow } from './workflowCalls.ts';
+import { waitForResult } from './workflowResult.ts';
 
 const waitMsDefault = 30_000;
 const waitMsMax = 60_000;
@@ -65,7 +65,7 @@ export const createInstance = async (
   const ended = await endOf(ctx, input.id, instance);
   if (ended) return ended;
   await start(ctx, input.id, instance);
-  await result(ctx, input.id, waitMs);
+  await waitForResult(ctx, creationWorkflowId(ctx.caller.instance, input.id), waitMs);
   return (await endOf(ctx, input.id, instance)) ?? { id: input.id, instance, state: 'CREATING' };
 };
 
@@ -154,25 +154,6 @@ const start = async (ctx: OperationContext, request: EventId, instance: Instance
     );
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-  }
-};
-
-/** Waits for the workflow's end, and no longer than that. */
-const result = async ({ caller, services }: OperationContext, request: EventId, waitMs: number): Promise<void> => {
-  if (waitMs === 0) return;
-  const { connection } = services.temporal;
-  const handle = services.temporal.workflow.getHandle(creationWorkflowId(caller.instance, request));
-  const over = new AbortController();
-  const timer = setTimeout(() => over.abort(), waitMs);
-  try {
-    await connection.withAbortSignal(over.signal, () => handle.result());
-  } catch (error) {
-    if (over.signal.aborted || error instanceof WorkflowNotFoundError) return;
-    // Ended from outside: the same call again goes on with it.
-    if ((error as Error).name === 'WorkflowFailedError') return;
-    throw error;
-  } finally {
-    clearTimeout(timer);
   }
 };
 

@@ -39,7 +39,7 @@ const messages: Readonly<Record<string, string>> = {
 
 /** Throws WorkflowRefusal, WorkflowNotFoundError, and WORKFLOWS_UNAVAILABLE where Temporal or its workers are away. */
 export const askWorkflow = async <T>(
-  { services }: OperationContext,
+  { services }: Pick<OperationContext, 'services'>,
   ask: () => Promise<T>,
   waitMs = answerMs,
 ): Promise<T> => {

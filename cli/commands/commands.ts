@@ -8,7 +8,7 @@ import { diagnose } from './diagnose.ts';
 import { download } from './download.ts';
 import { events } from './events.ts';
 import { evidence } from './evidence.ts';
-import { createInstance, instances } from './instances.ts';
+import { createInstance, instances, probe } from './instances.ts';
 import { keys } from './keys.ts';
 import { checkpoint, correlate, disclose, gaps, prove } from './look.ts';
 import { rebuild } from './rebuild.ts';
@@ -53,4 +53,5 @@ export const commands: readonly CliCommand[] = [
   rebuild,
   instances,
   createInstance,
+  probe,
 ] as readonly CliCommand<never>[];

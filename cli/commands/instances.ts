@@ -183,3 +183,44 @@ const write = (path: string, file: CredentialsFile): void => {
   writeFileSync(`${path}.new`, `${JSON.stringify(file, null, 2)}\n`, { mode: 0o600, flush: true });
   renameSync(`${path}.new`, path);
 };
+
+const probeDocument = `mutation Probe($input: ProbeIsolationInput!) {
+  probeIsolation(input: $input) { id state attempts breaches unable event index reportDigest }
+}`;
+
+interface Probe {
+  readonly state: 'PROBING' | 'HELD' | 'BREACHED' | 'INCOMPLETE';
+  readonly attempts: number;
+  readonly breaches: readonly string[];
+  readonly unable: readonly string[];
+  readonly event: string | null;
+  readonly index: number | null;
+}
+
+export const probe: CliCommand<Flags> = {
+  usage: 'probe',
+  summary: 'try to cross the boundaries between instances, and record what came of it',
+  help: `For operators of the platform only. Exit code 0 where every attempt was refused, 1 where a boundary gave way or could
+not be tried. The result is an entry of the platform's log: prove --event shows that it stands there.
+
+  npx trailkeeper probe --as platform/auditor`,
+  documents: [probeDocument],
+  async run(_args, { json }, context) {
+    const client = context.client();
+    const input = { id: uuidv7() };
+    let found: Probe;
+    do {
+      ({ probeIsolation: found } = await client.ask<{ probeIsolation: Probe }>(probeDocument, { input }));
+      if (found.state === 'PROBING') context.note('probing');
+    } while (found.state === 'PROBING' && !context.signal.aborted);
+    if (json) printJson(context, found);
+    else {
+      context.out(
+        `${found.state.toLowerCase()}: ${found.attempts} attempts, recorded as #${found.index} (${found.event})`,
+      );
+      if (found.breaches.length > 0) context.out(`gave way: ${found.breaches.join(', ')}`);
+      if (found.unable.length > 0) context.out(`not tried: ${found.unable.join(', ')}`);
+    }
+    return found.state === 'HELD' ? exitCodes.ok : exitCodes.negative;
+  },
+};

@@ -25,7 +25,7 @@ const decide = (
   );
 
 /** Only in the platform's own instance. */
-const platformOnly: Operation[] = ['instances', 'createInstance'];
+const platformOnly: Operation[] = ['instances', 'createInstance', 'probeIsolation'];
 
 const checking: Operation[] = ['startSelfVerification'];
 const mending: Operation[] = ['repairProjections'];

@@ -13,12 +13,15 @@ import { MongoClient } from 'mongodb';
 import { inject } from 'vitest';
 import { connectors } from '../../activities/connectors/registry.ts';
 import { createInstanceActivities } from '../../activities/instances/createInstanceActivities.ts';
+import { createProbeActivities, type ProbeDeps } from '../../activities/probe/createProbeActivities.ts';
 import { ApiMetrics } from '../../api/metrics.ts';
 import { createApi } from '../../api/server.ts';
 import { createServices } from '../../api/services.ts';
 import type { CreationDurations, InstanceActivities } from '../../domain/instances/contract.ts';
 import { canaryInstance, platformInstance } from '../../domain/instances/names.ts';
 import type { InstanceId } from '../../schema/ids.ts';
+import { loadConfig } from '../../stack/config.ts';
+import { archiveAttempts, payloadAttempts } from '../../stack/probing.ts';
 import {
   beginOwnInstance,
   emptyArchive,
@@ -27,7 +30,7 @@ import {
   type CreationParts,
 } from '../../stack/provision/creation.ts';
 import { newInstanceSpec } from '../../stack/provision/new-instance.ts';
-import { canarySpec, localPlatformSpec } from '../../stack/provision/platform.ts';
+import { canaryProber, canarySpec, localPlatformSpec } from '../../stack/provision/platform.ts';
 import type { InstanceSpec } from '../../stack/provision/spec.ts';
 import type { TokenSecrets } from '../../stack/provision/missing-tokens.ts';
 import { createTemporalClient } from '../../stack/temporal/client.ts';
@@ -71,7 +74,12 @@ export interface TestPlatform {
   name(word: string): InstanceId;
   ask(token: string, query: string, variables?: object): Promise<TestAnswer>;
   /** Starts a maintenance worker; `change` puts something of the test's in the way of the steps. */
-  work(change?: (usual: InstanceActivities) => InstanceActivities): Promise<RunningWorkers>;
+  work(
+    change?: (usual: InstanceActivities) => InstanceActivities,
+    changeProbe?: Partial<ProbeDeps>,
+  ): Promise<RunningWorkers>;
+  /** What the probe tries as a rule, besides the API's doors and MongoDB. */
+  readonly usualAttempts: ProbeDeps['others'];
   trailOf(instance: InstanceId): Promise<Trail>;
   /** Sets an instance up without the workflow. */
   setUp(instance: InstanceId, spec: InstanceSpec): Promise<{ trail: Trail; tokens: TokenSecrets }>;
@@ -188,8 +196,35 @@ export const openTestPlatform = async (
     nowMs: Date.now,
   });
 
+  const openActive = async (instance: InstanceId): Promise<Trail> => {
+    const record = await findInstance(clients.reader, instance);
+    if (!record) throw new Error(`${instance} is not there`);
+    return openTrail(instance, record.origin, { clients, keys });
+  };
+  const place = { kind: 'folder', folder: archives } as const;
+  const usualAttempts: ProbeDeps['others'] = (target) => [
+    ...archiveAttempts(
+      { ...loadConfig({}).archive, place },
+      async (instance) => folderStore(join(archives, instance)),
+      target,
+    ),
+    ...payloadAttempts(payloadKeys, target),
+  ];
+  const probing: ProbeDeps = {
+    clients,
+    api: url,
+    prober: canaryProber,
+    openTrail: openActive,
+    others: usualAttempts,
+    onBreach: () => undefined,
+    nowMs: Date.now,
+    // Instances of other tests may be half gone.
+    mayTarget: isOurs,
+  };
+
   return {
     url,
+    usualAttempts,
     parts,
     clients,
     temporal,
@@ -209,12 +244,12 @@ export const openTestPlatform = async (
       const { data, errors } = JSON.parse(text);
       return { status: response.status, text, data, code: errors?.[0]?.extensions?.code };
     },
-    async work(change = (steps) => steps) {
+    async work(change = (steps) => steps, changeProbe = {}) {
       const workers = await startWorkers({
         address: inject('temporalAddress'),
         namespace: testNamespace,
         keys: payloadKeys,
-        activities: change(usual),
+        activities: { ...change(usual), ...createProbeActivities({ ...probing, ...changeProbe }) },
         onError: (activity, error) => {
           if (process.env['TRAILKEEPER_TEST_LOG']) console.error(`${activity}:`, error);
         },
@@ -226,11 +261,7 @@ export const openTestPlatform = async (
       running.push(workers);
       return workers;
     },
-    async trailOf(instance) {
-      const record = await findInstance(clients.reader, instance);
-      if (!record) throw new Error(`${instance} is not there`);
-      return openTrail(instance, record.origin, { clients, keys });
-    },
+    trailOf: openActive,
     async close() {
       await Promise.allSettled(running.map((workers) => workers.stop()));
       await api.stop();

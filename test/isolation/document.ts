@@ -20,11 +20,13 @@ export interface RootField {
 }
 
 export const rootFields = (schema: GraphQLSchema): RootField[] =>
-  ([
-    ['query', schema.getQueryType()],
-    ['mutation', schema.getMutationType()],
-    ['subscription', schema.getSubscriptionType()],
-  ] as const).flatMap(([kind, type]) =>
+  (
+    [
+      ['query', schema.getQueryType()],
+      ['mutation', schema.getMutationType()],
+      ['subscription', schema.getSubscriptionType()],
+    ] as const
+  ).flatMap(([kind, type]) =>
     Object.values(type!.getFields()).map((field) => ({ name: `${type!.name}.${field.name}`, kind, field })),
   );
 
@@ -46,7 +48,9 @@ const requiredBelow = (path: string, type: GraphQLInputType): string[] => {
   const named = getNamedType(type);
   if (!isInputObjectType(named)) return [path];
   return Object.values(named.getFields()).flatMap((field) =>
-    isNonNullType(field.type) && field.defaultValue === undefined ? requiredBelow(`${path}.${field.name}`, field.type) : [],
+    isNonNullType(field.type) && field.defaultValue === undefined
+      ? requiredBelow(`${path}.${field.name}`, field.type)
+      : [],
   );
 };
 
@@ -54,7 +58,10 @@ const requiredBelow = (path: string, type: GraphQLInputType): string[] => {
 export const isListAt = ({ field }: RootField, path: string): boolean => {
   const [first, ...rest] = path.split('.');
   let type = field.args.find(({ name }) => name === first)!.type;
-  for (const name of rest) type = (getNamedType(type) as unknown as { getFields(): Record<string, { type: GraphQLInputType }> }).getFields()[name]!.type;
+  for (const name of rest)
+    type = (getNamedType(type) as unknown as { getFields(): Record<string, { type: GraphQLInputType }> }).getFields()[
+      name
+    ]!.type;
   return isListType(isNonNullType(type) ? type.ofType : type);
 };
 

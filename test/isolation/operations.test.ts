@@ -59,9 +59,9 @@ describe('the table of crossings', () => {
   });
 
   it('calls whatever takes an id', () => {
-    for (const { args, notCalled } of Object.values(crossings))
-      if (notCalled !== undefined)
-        expect(Object.values(args).filter((argument) => 'id' in argument || 'inside' in argument)).toEqual([]);
+    const left = Object.values(crossings).filter(({ notCalled }) => notCalled !== undefined);
+    const naming = left.flatMap(({ args }) => Object.values(args)).filter((one) => 'id' in one || 'inside' in one);
+    expect(naming).toEqual([]);
   });
 });
 
@@ -100,7 +100,10 @@ const required = (root: RootField): Record<string, unknown> => {
 const call = async (root: RootField, given: Record<string, unknown>) => {
   const { role, args } = crossings[root.name]!;
   const needed = new Set(requiredPaths(root));
-  const values = { ...Object.fromEntries(Object.entries(required(root)).filter(([path]) => needed.has(path))), ...given };
+  const values = {
+    ...Object.fromEntries(Object.entries(required(root)).filter(([path]) => needed.has(path))),
+    ...given,
+  };
   await api.trails.acme.reader.fresh(60_000);
   commands.length = 0;
   const variables = variablesOf(root, { ...others(args), ...values });
@@ -140,10 +143,10 @@ describe.each(called.map((root) => [root.name, root] as const))('%s', (_name, ro
         const foreign = await call(root, { [path]: value(theirs[kind]) });
         const absent = await call(root, { [path]: value(absentId) });
         if (foreign.code === 'NOT_FOUND') missed.add(root.field.name);
-        // What succeeds waits for the applier and the index, and how often it looks depends on them alone.
-        const workOf = ({ code, commands: made }: typeof foreign) => {
+        // What writes waits for the applier and the index, and how often it looks depends on them alone.
+        const workOf = ({ commands: made }: typeof foreign) => {
           const names = made.map((command) => command.name).toSorted();
-          return code === undefined && root.kind === 'mutation' ? [...new Set(names)] : names;
+          return root.kind === 'mutation' ? [...new Set(names)] : names;
         };
         const same = () => {
           expect(shapeOf(foreign.text.replaceAll(theirs[kind], '<id>'))).toBe(
