@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import { ConfigError, loadConfig } from './config.ts';
+import { closedLines, closedLogs } from './embedded/closedLogs.ts';
 import { credentialsPath, type Credentials } from './embedded/credentials.ts';
 import { startStack, type EmbeddedStack } from './embedded/stack.ts';
 import { sampleProject } from './embedded/vendors.ts';
@@ -106,6 +107,13 @@ const main = async (): Promise<number> => {
   }
   const stack = started;
   try {
+    const closed = await closedLogs(stack.credentials);
+    if (closed.length > 0) {
+      for (const line of closedLines(closed)) say(line);
+      const ended = values.once ? 'closed' : await Promise.race([interrupted, stack.failed]);
+      if (ended instanceof ServersError) throw ended;
+      return values.once ? 1 : 0;
+    }
     const told = await Promise.race([tell(stack), interrupted, stack.failed]);
     if (told instanceof ServersError) throw told;
     if (values.once && told !== 'interrupted') return told.proven ? 0 : 1;
