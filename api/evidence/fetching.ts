@@ -163,4 +163,4 @@ export const isCancelled = (error: unknown): boolean =>
   (error.name === 'AbortError' || ('code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE'));
 
 const attempts = 4;
-const retryMs = 500;
+const retryMs = 250;

@@ -90,6 +90,11 @@ export type Mutation = {
    */
   readonly createInstance: InstanceCreation;
   /**
+   * Tries to cross the boundaries between instances on the running system, and records what came of it. For operators
+   * of the platform only; the same is done on a schedule.
+   */
+  readonly probeIsolation: IsolationProbe;
+  /**
    * Begins a rotation of the epoch key or of the signing key, and answers with how far it is; one of each kind goes on at a
    * time, and a second call answers with that. Nothing stops meanwhile. How it ended stands in the log (`key.outcome`).
    */
@@ -99,11 +104,6 @@ export type Mutation = {
    * every copy and backup. There is no way back but what the provider grants within its pending time.
    */
   readonly destroyKey: KeyDestruction;
-  /**
-   * Begins a rotation of the master key, which stands above the epoch keys of all instances. For operators of the platform
-   * only; it is recorded in every instance's own log. A second call while one goes on begins no other.
-   */
-  readonly rotateMasterKey: MasterKeyRotation;
   /**
    * Opens a durable run. The same `id` again returns the same run. Pass `traceparent` on to whatever the agent calls
    * itself, so that it joins the same chain.
@@ -187,6 +187,11 @@ export type MutationRecordEventsArgs = {
 
 export type MutationCreateInstanceArgs = {
   input: CreateInstanceInput;
+};
+
+
+export type MutationProbeIsolationArgs = {
+  input: ProbeIsolationInput;
 };
 
 
@@ -801,10 +806,38 @@ export type InstanceCreation = {
   readonly checkpoint: Maybe<Scalars['String']['output']>;
 };
 
-export type MasterKeyRotation = {
-  readonly __typename?: 'MasterKeyRotation';
-  /** The log tells how it ended (`key.outcome`). */
-  readonly begun: Scalars['Boolean']['output'];
+export type ProbeIsolationInput = {
+  /** UUIDv7 made by the caller; makes the call repeatable. */
+  readonly id: Scalars['EventId']['input'];
+  /** How long to wait for the end, at most 60,000. By default 60,000. */
+  readonly waitMs?: InputMaybe<Scalars['Int']['input']>;
+};
+
+export type IsolationProbeState =
+  /** It goes on; ask again with the same `id`. */
+  | 'PROBING'
+  /** Every attempt was refused. */
+  | 'HELD'
+  /** At least one boundary gave way. */
+  | 'BREACHED'
+  /** It could not be carried out; `unable` says which boundaries were not tried. */
+  | 'INCOMPLETE';
+
+export type IsolationProbe = {
+  readonly __typename?: 'IsolationProbe';
+  readonly id: Scalars['EventId']['output'];
+  readonly state: IsolationProbeState;
+  /** How many attempts were made. */
+  readonly attempts: Scalars['Int']['output'];
+  /** Boundaries that gave way. */
+  readonly breaches: ReadonlyArray<Scalars['String']['output']>;
+  /** Boundaries that could not be tried. */
+  readonly unable: ReadonlyArray<Scalars['String']['output']>;
+  /** The entry in the platform's log that says so, to be proven like every other. */
+  readonly event: Maybe<Scalars['EventId']['output']>;
+  readonly index: Maybe<Scalars['LogIndex']['output']>;
+  /** SHA-256 of the canonical JSON (RFC 8785) of the report, as it stands in the entry. */
+  readonly reportDigest: Maybe<Scalars['Sha256']['output']>;
 };
 
 export type RotatedKey =
@@ -1755,7 +1788,9 @@ export type ResolversTypes = {
   InstanceMemberInput: InstanceMemberInput;
   InstanceCreationState: InstanceCreationState;
   InstanceCreation: ResolverTypeWrapper<InstanceCreation>;
-  MasterKeyRotation: ResolverTypeWrapper<MasterKeyRotation>;
+  ProbeIsolationInput: ProbeIsolationInput;
+  IsolationProbeState: IsolationProbeState;
+  IsolationProbe: ResolverTypeWrapper<IsolationProbe>;
   RotatedKey: RotatedKey;
   RotateKeyInput: RotateKeyInput;
   InstanceKeys: ResolverTypeWrapper<InstanceKeys>;
@@ -1882,7 +1917,8 @@ export type ResolversParentTypes = {
   CreateInstanceInput: CreateInstanceInput;
   InstanceMemberInput: InstanceMemberInput;
   InstanceCreation: InstanceCreation;
-  MasterKeyRotation: MasterKeyRotation;
+  ProbeIsolationInput: ProbeIsolationInput;
+  IsolationProbe: IsolationProbe;
   RotateKeyInput: RotateKeyInput;
   InstanceKeys: InstanceKeys;
   EpochKey: EpochKey;
@@ -1961,9 +1997,9 @@ export type MutationResolvers<ContextType = any, ParentType extends ResolversPar
   exportEvidence?: Resolver<ResolversTypes['EvidenceExport'], ParentType, ContextType, RequireFields<MutationExportEvidenceArgs, 'input'>>;
   recordEvents?: Resolver<ReadonlyArray<ResolversTypes['RecordResult']>, ParentType, ContextType, RequireFields<MutationRecordEventsArgs, 'events'>>;
   createInstance?: Resolver<ResolversTypes['InstanceCreation'], ParentType, ContextType, RequireFields<MutationCreateInstanceArgs, 'input'>>;
+  probeIsolation?: Resolver<ResolversTypes['IsolationProbe'], ParentType, ContextType, RequireFields<MutationProbeIsolationArgs, 'input'>>;
   rotateKey?: Resolver<ResolversTypes['KeyRotation'], ParentType, ContextType, RequireFields<MutationRotateKeyArgs, 'input'>>;
   destroyKey?: Resolver<ResolversTypes['KeyDestruction'], ParentType, ContextType, RequireFields<MutationDestroyKeyArgs, 'epoch'>>;
-  rotateMasterKey?: Resolver<ResolversTypes['MasterKeyRotation'], ParentType, ContextType>;
   openRun?: Resolver<ResolversTypes['Run'], ParentType, ContextType, RequireFields<MutationOpenRunArgs, 'input'>>;
   performAction?: Resolver<ResolversTypes['Action'], ParentType, ContextType, RequireFields<MutationPerformActionArgs, 'input'>>;
   settleAction?: Resolver<ResolversTypes['Action'], ParentType, ContextType, RequireFields<MutationSettleActionArgs, 'input'>>;
@@ -2176,8 +2212,15 @@ export type InstanceCreationResolvers<ContextType = any, ParentType extends Reso
   checkpoint?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
 };
 
-export type MasterKeyRotationResolvers<ContextType = any, ParentType extends ResolversParentTypes['MasterKeyRotation'] = ResolversParentTypes['MasterKeyRotation']> = {
-  begun?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+export type IsolationProbeResolvers<ContextType = any, ParentType extends ResolversParentTypes['IsolationProbe'] = ResolversParentTypes['IsolationProbe']> = {
+  id?: Resolver<ResolversTypes['EventId'], ParentType, ContextType>;
+  state?: Resolver<ResolversTypes['IsolationProbeState'], ParentType, ContextType>;
+  attempts?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  breaches?: Resolver<ReadonlyArray<ResolversTypes['String']>, ParentType, ContextType>;
+  unable?: Resolver<ReadonlyArray<ResolversTypes['String']>, ParentType, ContextType>;
+  event?: Resolver<Maybe<ResolversTypes['EventId']>, ParentType, ContextType>;
+  index?: Resolver<Maybe<ResolversTypes['LogIndex']>, ParentType, ContextType>;
+  reportDigest?: Resolver<Maybe<ResolversTypes['Sha256']>, ParentType, ContextType>;
 };
 
 export type InstanceKeysResolvers<ContextType = any, ParentType extends ResolversParentTypes['InstanceKeys'] = ResolversParentTypes['InstanceKeys']> = {
@@ -2642,7 +2685,7 @@ export type Resolvers<ContextType = any> = {
   Instances?: InstancesResolvers<ContextType>;
   Instance?: InstanceResolvers<ContextType>;
   InstanceCreation?: InstanceCreationResolvers<ContextType>;
-  MasterKeyRotation?: MasterKeyRotationResolvers<ContextType>;
+  IsolationProbe?: IsolationProbeResolvers<ContextType>;
   InstanceKeys?: InstanceKeysResolvers<ContextType>;
   EpochKey?: EpochKeyResolvers<ContextType>;
   SigningKey?: SigningKeyResolvers<ContextType>;

@@ -77,7 +77,7 @@ describe.each(['not persisted', 'persisted'] as const)(
       expect(first.errors?.[0]?.extensions).toMatchObject({ code: 'TRAIL_UNAVAILABLE', retryable: true });
       const asked = await ask(api, { id, ...chain });
       expect((await fetched(pathOf(asked))).status).toBe(200);
-      expect(await phasesOf(id)).toEqual(whole);
+      await expect.poll(() => phasesOf(id), { timeout: 60_000 }).toEqual(whole);
     });
 
     it.each(['attempt', 'outcome', 'verified'] as const)(
