@@ -50,7 +50,6 @@ export const operations = [
   // the platform's own instance only
   'instances',
   'createInstance',
-  'rotateMasterKey',
   'probeIsolation',
 ] as const;
 export type Operation = (typeof operations)[number];

@@ -68,7 +68,6 @@ describe('every operation', () => {
       createInstance: 'createInstance',
       rotateKey: 'rotateKey',
       destroyEpochKey: 'destroyKey',
-      rotateMasterKey: 'rotateMasterKey',
       isolationProbe: 'probeIsolation',
     };
     const operation = (workflow: string) => (startedBy as Record<string, string | undefined>)[workflow] ?? '';
