@@ -86,8 +86,7 @@ export const configureWitnesses: CliCommand<ConfigureFlags> = {
   summary: 'set the witnesses of the instance, and how many of them must cosign in time',
   help: `Replaces what was set before; --none ends it. docs/witnesses.md says how a witness is run.
 
-  npx trailkeeper configure-witnesses --witness "witness.example+2ee4c31f+BDd... https://witness.example" \\
-    --quorum 1 --within 60 --as acme/admin`,
+  npx trailkeeper configure-witnesses --witness "<verifier key> https://witness.example" --quorum 1 --as acme/admin`,
   documents: [configureDocument],
   options: (command) =>
     command
