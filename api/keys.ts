@@ -2,7 +2,7 @@
 import type { Resolvers } from '../schema/generated/resolvers.ts';
 import { guarded } from './guard.ts';
 import { given } from './inputs.ts';
-import { destroyKey, rotateKey, showKeys } from './operations/keys.ts';
+import { destroyKey, rotateKey, rotateMasterKey, showKeys } from './operations/keys.ts';
 import type { RequestContext } from './requestContext.ts';
 
 export const keyResolvers: Resolvers<RequestContext> = {
@@ -11,6 +11,7 @@ export const keyResolvers: Resolvers<RequestContext> = {
   },
   Mutation: {
     rotateKey: guarded('rotateKey', ({ input }, context) => rotateKey(context, given(input))),
+    rotateMasterKey: guarded('rotateMasterKey', (_args, context) => rotateMasterKey(context)),
     destroyKey: guarded('destroyKey', ({ epoch }, context) => destroyKey(context, epoch)),
   },
 };

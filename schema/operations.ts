@@ -50,6 +50,7 @@ export const operations = [
   // the platform's own instance only
   'instances',
   'createInstance',
+  'rotateMasterKey',
   'probeIsolation',
 ] as const;
 export type Operation = (typeof operations)[number];

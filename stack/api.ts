@@ -10,6 +10,7 @@ import { createApi, type Api } from '../api/server.ts';
 import { createServices } from '../api/services.ts';
 import type { Duty } from '../store/provisioning/duties.ts';
 import { KeysMissing } from '../trail/keys/require-keys.ts';
+import { KeyUses } from '../trail/keys/uses.ts';
 import { archivedPlaceOf, archivesOf } from './archiving.ts';
 import { ConfigError, dutyUris, loadConfig, processDuties, requireServers, type Config } from './config.ts';
 import { openKeyProvider, untilKeysAreThere } from './keys.ts';
@@ -37,6 +38,7 @@ export const startApi = async (config: Config): Promise<RunningApi> => {
     ]),
   ) as Clients;
   const keys = openKeyProvider(config);
+  keys.uses = new KeyUses('api');
   try {
     await untilKeysAreThere(clients.reader, keys, {
       onWait: () => logToStderr({ level: 'warn', message: 'the keys can not be looked at now; trying again' }),

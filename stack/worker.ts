@@ -15,6 +15,7 @@ import { findArchiveDemand } from '../store/archives.ts';
 import { findFollowed, findInstance, listFollowed } from '../store/instances.ts';
 import { recordVoids } from '../store/voids.ts';
 import { KeysMissing } from '../trail/keys/require-keys.ts';
+import { KeyUses } from '../trail/keys/uses.ts';
 import type { KeyProvider } from '../trail/keys/provider.ts';
 import { createIndexTail } from '../trail/tails/index-tail.ts';
 import { TailRunner } from '../trail/tails/runner.ts';
@@ -56,6 +57,7 @@ export const startWorker = async (config: Config, log: Log = logToStderr): Promi
     ]),
   ) as Clients;
   const keys = openKeyProvider(config);
+  keys.uses = new KeyUses('worker');
   try {
     await untilKeysAreThere(clients.reader, keys, {
       onWait: (error) =>

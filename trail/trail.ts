@@ -58,7 +58,9 @@ export const openTrail = async (instance: InstanceId, origin: string, options: T
   const closing = await findClosing(clients.anchor, origin);
   const secrets = new Secrets(instance, keys, clients.appender);
   const subjects = new Subjects(instance, secrets, clients.appender);
-  const signing = await SigningKeys.open({ instance, origin, keyring: secrets.keyring }, clients.appender);
+  const signing = await SigningKeys.open({ instance, origin, keyring: secrets.keyring }, clients.appender, (id) =>
+    keys.uses?.used(instance, id),
+  );
   const anchor: Anchor = closing
     ? closedAnchor(closing).writing
     : compositeAnchor(
@@ -71,6 +73,7 @@ export const openTrail = async (instance: InstanceId, origin: string, options: T
     { appender: clients.appender, anchor, signing, secrets, subjects },
     options.writer,
   );
+  if (!closing) keys.uses?.attach(instance, writer);
   const readAnchor = closing ? closedAnchor(closing).reading : mongoAnchor(clients.reader);
   const reader = new TrailReader(instance, {
     client: clients.reader,

@@ -5,4 +5,4 @@ export { isolationProbe } from './probe.ts';
 export { run } from './run.ts';
 export { repairProjections } from './repairProjections.ts';
 export { selfVerification } from './selfVerification.ts';
-export { destroyEpochKey, rotateKey } from './keys.ts';
+export { destroyEpochKey, rotateKey, rotateMasterKey } from './keys.ts';

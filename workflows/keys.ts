@@ -10,6 +10,7 @@ import {
   type DestructionResult,
   type KeyActivities,
   type KeyEntrySlot,
+  type MasterRotationInput,
   type RotationInput,
   type RotationProgress,
   type RotationResult,
@@ -86,6 +87,17 @@ export const rotateKey = async (input: RotationInput): Promise<RotationResult> =
   await keys.recordKeyOutcome({ instance, slot: slot(), key: from, outcome: 'success', detail });
   progress = { ...progress, stage: 'ended' };
   return { from, to, rotated: rotated.index, retired: retired.index };
+};
+
+/** The master key of the whole installation. The record comes before the effect, in every instance's log. */
+export const rotateMasterKey = async ({ instance }: MasterRotationInput): Promise<{ from: string; to: string }> => {
+  const slot = slots();
+  const first = slot();
+  const { from, to } = await keys.prepareMaster();
+  const { instances } = await keys.recordMaster({ rotation: first.rotation, from, to, nowMs: first.nowMs });
+  await keys.completeMaster();
+  await keys.recordKeyOutcome({ instance, slot: first, key: from, outcome: 'success', detail: { to, instances } });
+  return { from, to };
 };
 
 export const destroyEpochKey = async (input: DestructionInput): Promise<DestructionResult> => {

@@ -21,7 +21,8 @@ const base = ({ rotation, id, sequence, nowMs, causedBy }: KeyEntrySlot) => ({
   ...(causedBy && { causedBy }),
 });
 
-const append = async ({ trail }: KeyInstance, event: EventInput): Promise<number> => {
+/** The index of the entry, also where an earlier execution wrote it. */
+export const appendKeyEntry = async ({ trail }: KeyInstance, event: EventInput): Promise<number> => {
   const log = new ActionLog(trail, Context.current().cancellationSignal);
   const [placed] = await log.append([event]);
   return placed!.index ?? (await log.standing(event.id)).index;
@@ -31,7 +32,7 @@ export const createChangeKey =
   ({ open }: KeyDeps): KeyActivities['changeKey'] =>
   async ({ instance, slot, change, by }) => {
     const opened = await open(instance);
-    const index = await append(opened, {
+    const index = await appendKeyEntry(opened, {
       ...base(slot),
       actor: by,
       action: change.change,
@@ -48,7 +49,7 @@ export const createChangeKey =
 export const createRecordKeyOutcome =
   ({ open }: KeyDeps): KeyActivities['recordKeyOutcome'] =>
   async ({ instance, slot, key, outcome, detail }) => {
-    const index = await append(await open(instance), {
+    const index = await appendKeyEntry(await open(instance), {
       ...base(slot),
       actor: platformActor,
       action: 'key.outcome',

@@ -1,9 +1,19 @@
 /** Keys, as callers see them: their states from the control state, what goes on from Temporal. */
 import { WorkflowNotFoundError } from '@temporalio/client';
 import { taskQueues } from '../../domain/action/contract.ts';
-import { destructionId, rotationId, type RotatedKey, type RotationProgress } from '../../domain/keys/contract.ts';
+import {
+  destructionId,
+  masterRotationId,
+  rotationId,
+  type RotatedKey,
+  type RotationProgress,
+} from '../../domain/keys/contract.ts';
 import type { EpochKeyState, SigningKeyState } from '../../store/key-states.ts';
-import type { destroyEpochKey, rotateKey as rotateKeyWorkflow } from '../../workflows/keys.ts';
+import type {
+  destroyEpochKey,
+  rotateKey as rotateKeyWorkflow,
+  rotateMasterKey as rotateMasterKeyWorkflow,
+} from '../../workflows/keys.ts';
 import { rotationProgressQuery } from '../../workflows/keyMessages.ts';
 import { ApiError, notFound } from '../errors.ts';
 import type { OperationContext } from '../context.ts';
@@ -83,6 +93,20 @@ export const rotateKey = async (
   );
   const handle = services.temporal.workflow.getHandle(workflowId);
   return viewOf(await askWorkflow(ctx, () => handle.query(rotationProgressQuery)));
+};
+
+export const rotateMasterKey = async (ctx: OperationContext): Promise<{ readonly begun: boolean }> => {
+  const { caller, services } = ctx;
+  const requestedBy = { principal: caller.principal, kind: caller.kind };
+  await askWorkflow(ctx, () =>
+    services.temporal.workflow.start<typeof rotateMasterKeyWorkflow>('rotateMasterKey', {
+      workflowId: masterRotationId(caller.instance),
+      taskQueue: (services.taskQueues ?? taskQueues).maintenance,
+      args: [{ instance: caller.instance, requestedBy }],
+      workflowIdConflictPolicy: 'USE_EXISTING',
+    }),
+  );
+  return { begun: true };
 };
 
 export const destroyKey = async (

@@ -26,6 +26,7 @@ const showDocument = `query Keys {
 const rotateDocument = `mutation RotateKey($input: RotateKeyInput!) {
   rotateKey(input: $input) { key stage from to moved }
 }`;
+const rotateMasterDocument = `mutation RotateMasterKey { rotateMasterKey { begun } }`;
 const destroyDocument = `mutation DestroyKey($epoch: Int!) { destroyKey(epoch: $epoch) { epoch begun } }`;
 
 interface KeyFlags extends Flags {
@@ -64,14 +65,15 @@ differs, and does not bring back what was destroyed since. Exit code 0 where it 
   npx trailkeeper keys show --as acme/auditor
   npx trailkeeper keys rotate --key signing --overlap-minutes 1440 --as acme/admin
   npx trailkeeper keys rotate --key epoch --as acme/admin
+  npx trailkeeper keys rotate --key master --as platform/admin
   npx trailkeeper keys destroy --epoch 1 --yes --as acme/admin
   npx trailkeeper keys backup --out keys.backup --passphrase-file passphrase
   npx trailkeeper keys verify --from keys.backup --passphrase-file passphrase
   npx trailkeeper keys restore --from keys.backup --passphrase-file passphrase`,
-  documents: [showDocument, rotateDocument, destroyDocument],
+  documents: [showDocument, rotateDocument, rotateMasterDocument, destroyDocument],
   options: (command) =>
     command
-      .option('--key <kind>', 'rotate: epoch or signing')
+      .option('--key <kind>', 'rotate: epoch or signing; or master, for operators of the platform')
       .option('--overlap-minutes <n>', 'rotate a signing key: how long both sign')
       .option('--epoch <n>', 'destroy: the epoch key that was retired')
       .option('--yes', 'destroy: what was wrapped under it alone is unreadable for good')
@@ -113,7 +115,13 @@ const show: Run = async (_flags, context) => {
 
 const rotate: Run = async ({ key, overlapMinutes }, context) => {
   const { client, flags, out } = context;
-  if (key !== 'epoch' && key !== 'signing') throw new CliError(exitCodes.usage, '--key takes epoch or signing');
+  if (key === 'master') {
+    const begun = await client().ask<{ rotateMasterKey: { begun: boolean } }>(rotateMasterDocument);
+    if (flags.json) printJson(context, begun);
+    else out('the rotation of the master key goes on; the log tells how it ends (key.outcome)');
+    return exitCodes.ok;
+  }
+  if (key !== 'epoch' && key !== 'signing') throw new CliError(exitCodes.usage, '--key takes epoch, signing or master');
   const minutes = overlapMinutes === undefined ? undefined : Number(overlapMinutes);
   if (minutes !== undefined && !Number.isInteger(minutes))
     throw new CliError(exitCodes.usage, '--overlap-minutes takes a whole number');

@@ -13,6 +13,7 @@ export interface Requester {
 
 /** One at a time for each kind of key and instance: the id is taken. */
 export const rotationId = (instance: InstanceId, key: RotatedKey): string => `${instance}/keys/rotate-${key}`;
+export const masterRotationId = (instance: InstanceId): string => `${instance}/keys/rotate-master`;
 export const destructionId = (instance: InstanceId, epoch: number): string => `${instance}/keys/destroy-epoch-${epoch}`;
 
 export interface RotationInput {
@@ -51,6 +52,12 @@ export interface KeyEntrySlot {
   readonly causedBy?: EventId;
 }
 
+/** Asked for by the platform's own instance. */
+export interface MasterRotationInput {
+  readonly instance: InstanceId;
+  readonly requestedBy: Requester;
+}
+
 export interface DestructionInput {
   readonly instance: InstanceId;
   readonly epoch: number;
@@ -85,6 +92,12 @@ export interface KeyActivities {
     instance: InstanceId;
     epoch: number;
   }): Promise<{ keyId: string; state: 'destroyed' | 'pending'; until: string }>;
+  /** Makes the next master key beside the current one. */
+  prepareMaster(): Promise<{ from: string; to: string }>;
+  /** Records its rotation in every instance's own log, which learns of no other. */
+  recordMaster(input: { rotation: string; from: string; to: string; nowMs: number }): Promise<{ instances: number }>;
+  /** Puts every epoch key under it. */
+  completeMaster(): Promise<void>;
   /** Records what became of it. */
   recordKeyOutcome(input: {
     instance: InstanceId;

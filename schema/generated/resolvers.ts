@@ -105,6 +105,11 @@ export type Mutation = {
    */
   readonly destroyKey: KeyDestruction;
   /**
+   * Begins a rotation of the master key, which stands above the epoch keys of all instances. For operators of the platform
+   * only; it is recorded in every instance's own log. A second call while one goes on begins no other.
+   */
+  readonly rotateMasterKey: MasterKeyRotation;
+  /**
    * Opens a durable run. The same `id` again returns the same run. Pass `traceparent` on to whatever the agent calls
    * itself, so that it joins the same chain.
    */
@@ -838,6 +843,12 @@ export type IsolationProbe = {
   readonly index: Maybe<Scalars['LogIndex']['output']>;
   /** SHA-256 of the canonical JSON (RFC 8785) of the report, as it stands in the entry. */
   readonly reportDigest: Maybe<Scalars['Sha256']['output']>;
+};
+
+export type MasterKeyRotation = {
+  readonly __typename?: 'MasterKeyRotation';
+  /** The log tells how it ended (`key.outcome`). */
+  readonly begun: Scalars['Boolean']['output'];
 };
 
 export type RotatedKey =
@@ -1791,6 +1802,7 @@ export type ResolversTypes = {
   ProbeIsolationInput: ProbeIsolationInput;
   IsolationProbeState: IsolationProbeState;
   IsolationProbe: ResolverTypeWrapper<IsolationProbe>;
+  MasterKeyRotation: ResolverTypeWrapper<MasterKeyRotation>;
   RotatedKey: RotatedKey;
   RotateKeyInput: RotateKeyInput;
   InstanceKeys: ResolverTypeWrapper<InstanceKeys>;
@@ -1919,6 +1931,7 @@ export type ResolversParentTypes = {
   InstanceCreation: InstanceCreation;
   ProbeIsolationInput: ProbeIsolationInput;
   IsolationProbe: IsolationProbe;
+  MasterKeyRotation: MasterKeyRotation;
   RotateKeyInput: RotateKeyInput;
   InstanceKeys: InstanceKeys;
   EpochKey: EpochKey;
@@ -2000,6 +2013,7 @@ export type MutationResolvers<ContextType = any, ParentType extends ResolversPar
   probeIsolation?: Resolver<ResolversTypes['IsolationProbe'], ParentType, ContextType, RequireFields<MutationProbeIsolationArgs, 'input'>>;
   rotateKey?: Resolver<ResolversTypes['KeyRotation'], ParentType, ContextType, RequireFields<MutationRotateKeyArgs, 'input'>>;
   destroyKey?: Resolver<ResolversTypes['KeyDestruction'], ParentType, ContextType, RequireFields<MutationDestroyKeyArgs, 'epoch'>>;
+  rotateMasterKey?: Resolver<ResolversTypes['MasterKeyRotation'], ParentType, ContextType>;
   openRun?: Resolver<ResolversTypes['Run'], ParentType, ContextType, RequireFields<MutationOpenRunArgs, 'input'>>;
   performAction?: Resolver<ResolversTypes['Action'], ParentType, ContextType, RequireFields<MutationPerformActionArgs, 'input'>>;
   settleAction?: Resolver<ResolversTypes['Action'], ParentType, ContextType, RequireFields<MutationSettleActionArgs, 'input'>>;
@@ -2221,6 +2235,10 @@ export type IsolationProbeResolvers<ContextType = any, ParentType extends Resolv
   event?: Resolver<Maybe<ResolversTypes['EventId']>, ParentType, ContextType>;
   index?: Resolver<Maybe<ResolversTypes['LogIndex']>, ParentType, ContextType>;
   reportDigest?: Resolver<Maybe<ResolversTypes['Sha256']>, ParentType, ContextType>;
+};
+
+export type MasterKeyRotationResolvers<ContextType = any, ParentType extends ResolversParentTypes['MasterKeyRotation'] = ResolversParentTypes['MasterKeyRotation']> = {
+  begun?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
 };
 
 export type InstanceKeysResolvers<ContextType = any, ParentType extends ResolversParentTypes['InstanceKeys'] = ResolversParentTypes['InstanceKeys']> = {
@@ -2686,6 +2704,7 @@ export type Resolvers<ContextType = any> = {
   Instance?: InstanceResolvers<ContextType>;
   InstanceCreation?: InstanceCreationResolvers<ContextType>;
   IsolationProbe?: IsolationProbeResolvers<ContextType>;
+  MasterKeyRotation?: MasterKeyRotationResolvers<ContextType>;
   InstanceKeys?: InstanceKeysResolvers<ContextType>;
   EpochKey?: EpochKeyResolvers<ContextType>;
   SigningKey?: SigningKeyResolvers<ContextType>;

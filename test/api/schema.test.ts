@@ -68,6 +68,7 @@ describe('every operation', () => {
       createInstance: 'createInstance',
       rotateKey: 'rotateKey',
       destroyEpochKey: 'destroyKey',
+      rotateMasterKey: 'rotateMasterKey',
       isolationProbe: 'probeIsolation',
     };
     const operation = (workflow: string) => (startedBy as Record<string, string | undefined>)[workflow] ?? '';

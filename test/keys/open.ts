@@ -11,7 +11,7 @@ import { temporalKeys } from '../../stack/temporal/instances.ts';
 import { bundleWorkflows, startWorkers, type RunningWorkers } from '../../stack/temporal/workers.ts';
 import type { KeyProvider } from '../../trail/keys/provider.ts';
 import type { IndexedEvent } from '../../trail/reader.ts';
-import type { destroyEpochKey, rotateKey } from '../../workflows/keys.ts';
+import type { destroyEpochKey, rotateKey, rotateMasterKey } from '../../workflows/keys.ts';
 import { testNamespace } from '../setup/servers.ts';
 import { openTestControl, type TestControl } from '../store/control.ts';
 
@@ -22,6 +22,7 @@ export interface TestKeys extends TestControl {
   work(changes?: Partial<KeyActivities>): Promise<RunningWorkers>;
   rotate(key: RotatedKey, overlapMs?: number): Promise<RotationResult>;
   destroyEpoch(epoch: number): Promise<DestructionResult>;
+  rotateMaster(): Promise<{ from: string; to: string }>;
   /** Entries of key changes in log order, with their payload. */
   keyEntries(): Promise<IndexedEvent[]>;
 }
@@ -80,6 +81,7 @@ export const openTestKeys = async (provider?: KeyProvider): Promise<TestKeys> =>
     },
     rotate: (key, overlapMs = 1) => start<typeof rotateKey>('rotateKey', { instance, key, overlapMs, requestedBy }),
     destroyEpoch: (epoch) => start<typeof destroyEpochKey>('destroyEpochKey', { instance, epoch, requestedBy }),
+    rotateMaster: () => start<typeof rotateMasterKey>('rotateMasterKey', { instance, requestedBy }),
     async keyEntries() {
       await trail.reader.fresh(30_000);
       const actions = ['key.rotate', 'key.retire', 'key.destroy', 'key.outcome'];

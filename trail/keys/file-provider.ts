@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import type { InstanceId } from '../../schema/ids.ts';
 import { TrailError } from '../errors.ts';
 import { createFile, readIfThere, removeFile, renameFile, replaceFile } from './durable-file.ts';
+import type { KeyUses } from './uses.ts';
 import type { Destruction, EpochReference, KeyProvider, MasterKey } from './provider.ts';
 import { seal, unseal } from './sealed.ts';
 
@@ -44,6 +45,7 @@ export const openFileKeyProvider = async (folder: string): Promise<KeyProvider> 
 export class FileKeyProvider implements KeyProvider {
   readonly kind = 'file';
   readonly #folder: string;
+  uses?: KeyUses;
   readonly #unlocked = new Map<string, KeyObject>();
 
   constructor(folder: string) {

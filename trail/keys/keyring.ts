@@ -8,6 +8,7 @@
  */
 import { createHmac, timingSafeEqual, type KeyObject } from 'node:crypto';
 import { Binary, MongoServerError, type Collection, type MongoClient, type Timestamp } from 'mongodb';
+import { epochKeyId } from '../../domain/signing-schedule.ts';
 import type { InstanceId } from '../../schema/ids.ts';
 import { controlDatabase, majority, writtenNow } from '../database.ts';
 import { TrailError } from '../errors.ts';
@@ -229,6 +230,7 @@ export class Keyring {
     }
     const key = known ?? (await unlockChecked(this.#provider, this.instance, document));
     this.#keys.set(epoch, key);
+    this.#provider.uses?.used(this.instance, epochKeyId(epoch));
     return key;
   }
 

@@ -22,6 +22,7 @@ import {
 } from '@aws-sdk/client-kms';
 import type { InstanceId } from '../../schema/ids.ts';
 import { TrailError } from '../errors.ts';
+import type { KeyUses } from './uses.ts';
 import type { Destruction, EpochReference, KeyProvider, MasterKey } from './provider.ts';
 
 export interface KmsOptions {
@@ -57,6 +58,7 @@ class KmsKeyProvider implements KeyProvider {
   readonly kind = 'aws-kms';
   readonly #options: KmsOptions;
   readonly #kms: KMSClient;
+  uses?: KeyUses;
   readonly #unlocked = new Map<string, KeyObject>();
 
   constructor(options: KmsOptions) {

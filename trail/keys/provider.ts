@@ -5,6 +5,7 @@
  */
 import type { KeyObject } from 'node:crypto';
 import type { InstanceId } from '../../schema/ids.ts';
+import type { KeyUses } from './uses.ts';
 
 export const providerKinds = ['file', 'aws-kms'] as const;
 export type ProviderKind = (typeof providerKinds)[number];
@@ -43,6 +44,8 @@ export interface KeyProvider {
   destroy(reference: EpochReference): Promise<Destruction>;
   /** The key above the epoch keys. */
   readonly master: MasterKey;
+  /** Where it is told which keys this process uses; nowhere in tools that run for a moment. */
+  uses?: KeyUses;
 }
 
 /** Rotation of the master key, in two steps so that its record comes before its effect. Each is idempotent. */
