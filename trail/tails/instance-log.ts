@@ -46,8 +46,9 @@ export class InstanceLog {
   async #read(client: MongoClient, next: number): Promise<LogBatch> {
     try {
       const batch = await readBatch(client, this.#instance, next);
-      // Read again when somebody asks again: there may be more then.
-      if (batch.end === next || batch.sizeBytes > keptBytesMax) this.#batches.delete(next);
+      // At the end of the log nothing is kept: an idle log costs no memory, and there may be more when somebody asks again.
+      if (batch.end === next) this.#batches.clear();
+      else if (batch.sizeBytes > keptBytesMax) this.#batches.delete(next);
       else for (const first of this.#batches.keys()) if (first < next) this.#batches.delete(first);
       if (batch.end > next) this.wake();
       return batch;
