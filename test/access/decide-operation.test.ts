@@ -25,20 +25,21 @@ const decide = (
   );
 
 /** Only in the platform's own instance. */
-const platformOnly: Operation[] = ['instances', 'createInstance', 'probeIsolation'];
+const platformOnly: Operation[] = ['instances', 'createInstance', 'rotateMasterKey', 'probeIsolation'];
 
 const checking: Operation[] = ['startSelfVerification'];
 const mending: Operation[] = ['repairProjections'];
+const seeingKeys: Operation[] = ['keys'];
 
 /** What each role may do beyond reading skeletons and proofs. */
 const beyondReading: Record<Role, Operation[]> = {
-  admin: ['publishVersion', 'configureWitnesses', 'configureArchive', 'continueLog'],
+  admin: [...seeingKeys, 'rotateKey', 'destroyKey', 'publishVersion', 'configureWitnesses', 'configureArchive', 'continueLog'],
   agent: ['openRun', 'performAction', 'recordEvents', 'handOff', 'closeRun'],
-  operator: ['openRun', 'settleAction', 'recordEvents', 'handOff', 'closeRun', ...checking, ...mending],
+  operator: [...seeingKeys, 'openRun', 'settleAction', 'recordEvents', 'handOff', 'closeRun', ...checking, ...mending],
   approver: ['decideAction', 'readPayloads'],
-  compliance: [...checking, 'continueLog', 'disclose', 'exportEvidence', 'readPayloads'],
-  auditor: [...checking, 'disclose', 'exportEvidence', 'readPayloads'],
-  responder: [...checking, ...mending, 'suspendInstance', 'resumeInstance', 'readPayloads'],
+  compliance: [...seeingKeys, ...checking, 'continueLog', 'disclose', 'exportEvidence', 'readPayloads'],
+  auditor: [...seeingKeys, ...checking, 'disclose', 'exportEvidence', 'readPayloads'],
+  responder: [...seeingKeys, ...checking, ...mending, 'suspendInstance', 'resumeInstance', 'readPayloads'],
 };
 const proofs: Operation[] = ['checkpoint', 'inclusionProof', 'consistencyProof'];
 const toAll: Operation[] = ['tools'];

@@ -202,6 +202,11 @@ export const crossings: Readonly<Record<string, Crossing>> = {
     args: { 'input.key': plain('epoch'), 'input.overlapMinutes': position },
     notCalled: 'names nothing of an instance; its workflow’s id begins with the caller’s',
   },
+  'Mutation.rotateMasterKey': {
+    role: 'admin',
+    args: {},
+    notCalled: 'names nothing of an instance; only the platform’s own may ask for it',
+  },
   'Mutation.destroyKey': {
     role: 'admin',
     args: { epoch: position },

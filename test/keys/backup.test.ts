@@ -36,7 +36,8 @@ const cli = async (...args: string[]) => {
     cwd: folder,
     out: (line: string) => lines.push(line),
     note: (line: string) => lines.push(line),
-  } as never);
+    signal: new AbortController().signal,
+  });
   return { exit, text: lines.join('\n') };
 };
 const withPassphrase = ['--passphrase-file', 'passphrase'];

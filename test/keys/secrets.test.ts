@@ -79,7 +79,7 @@ describe('secrets', () => {
     const { makeNextEpoch } = await import('../../trail/keys/epochs.ts');
     const secret = (await open().ensure(['late/1'])).get('late/1')!;
     const made = await makeNextEpoch(keeper, test.keys, test.instance);
-    const set = (changes: object) => keyringsOf(keeper).updateOne({ _id: test.instance }, changes as never);
+    const set = (changes: object) => keyringsOf(keeper).updateOne({ _id: test.instance }, changes);
     await set({
       $set: { current: made.epoch, 'epochs.0.state': 'closed', 'epochs.1.state': 'live' },
       $inc: { generation: 1 },
@@ -93,24 +93,21 @@ describe('secrets', () => {
 describe('who may read what', () => {
   it('the wrapped seeds: the appender, the keeper and the archive, and nobody else', async () => {
     for (const duty of ['reader', 'projector', 'applier', 'witness', 'anchor'] as const)
-      await expect(signingKeysOf(test.database.clients[duty]).findOne(), duty).rejects.toMatchObject({ code: 13 });
+      await expect(signingKeysOf(test.database.clients[duty]).findOne()).rejects.toMatchObject({ code: 13 });
     expect(await signingKeysOf(test.database.clients.appender).countDocuments({ instance: test.instance })).toBe(1);
   });
 
   it('the wrapped secrets of payload: none of those who only follow the record', async () => {
     for (const duty of ['projector', 'witness', 'anchor'] as const)
-      await expect(keysOf(test.database.clients[duty]).findOne(), duty).rejects.toMatchObject({ code: 13 });
+      await expect(keysOf(test.database.clients[duty]).findOne()).rejects.toMatchObject({ code: 13 });
   });
 
   it('nobody who appends can take a key away or change one', async () => {
     const { appender } = test.database.clients;
     const name = `${test.instance}/instance-name`;
     for (const collection of [keysOf(appender), signingKeysOf(appender), verifierKeysOf(appender)] as const) {
-      await expect(collection.deleteOne({ _id: name }), collection.collectionName).rejects.toMatchObject({ code: 13 });
-      await expect(
-        collection.updateOne({ _id: name }, { $set: { epoch: 0 } }),
-        collection.collectionName,
-      ).rejects.toMatchObject({ code: 13 });
+      await expect(collection.deleteOne({ _id: name })).rejects.toMatchObject({ code: 13 });
+      await expect(collection.updateOne({ _id: name }, { $set: { epoch: 0 } })).rejects.toMatchObject({ code: 13 });
     }
   });
 
@@ -122,7 +119,7 @@ describe('who may read what', () => {
       const kept = (await own.findOne({ instance: test.instance }))!;
       const forged = foreign.vkey.replace(other.origin, test.origin);
       await own.updateOne({ _id: kept._id }, { $set: { vkey: forged } });
-      await expect(test.another()).rejects.toThrow();
+      await expect(test.another()).rejects.toThrow(/verifier key|key id/);
       await own.updateOne({ _id: kept._id }, { $set: { vkey: kept.vkey } });
       await expect(test.another()).resolves.toBeDefined();
     } finally {
