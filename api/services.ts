@@ -54,7 +54,11 @@ export const createServices = (options: ServicesOptions): Services => {
     acknowledgeByArchive(trail.writer, { client: clients.reader, instance, demand });
     metrics.watch(trail);
     const control = openControlState(clients.reader, instance);
-    const archive = archiveServices(trail, control, { clients, keys, ...(options.writer && { writer: options.writer }) });
+    const archive = archiveServices(trail, control, {
+      clients,
+      keys,
+      ...(options.writer && { writer: options.writer }),
+    });
     metrics.watchArchive(instance, archive);
     return {
       trail,

@@ -57,7 +57,9 @@ const scheduleOf = (
   return {
     scheduleId: scheduledCheckId(instance, kind),
     // Instances take turns, and do not all begin at the same time.
-    spec: { intervals: [{ every: everyMs, offset: Math.floor((everyMs / 1000) * shareOf(`${instance}/${kind}`)) * 1000 }] },
+    spec: {
+      intervals: [{ every: everyMs, offset: Math.floor((everyMs / 1000) * shareOf(`${instance}/${kind}`)) * 1000 }],
+    },
     action: {
       type: 'startWorkflow',
       workflowType: 'selfVerification',

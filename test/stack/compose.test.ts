@@ -44,21 +44,16 @@ const serving = names.filter((name) => service(name).restart === 'unless-stopped
 const jobs = names.filter((name) => service(name).restart?.startsWith('on-failure'));
 
 /** What compose does with `${NAME}`, `${NAME:-default}`, `${NAME:?message}` and `$$`. */
-const interpolated = (value: string, given: (name: string) => string): string =>
+const interpolated = (value: string, valueOf: (name: string) => string): string =>
   value.replaceAll(/\$\$|\$\{([A-Z0-9_]+)(?::-([^}]*)|:\?[^}]*)?\}/g, (whole, name?: string, fallback?: string) =>
-    name === undefined ? whole.slice(1) : (fallback ?? given(name)),
+    name === undefined ? whole.slice(1) : (fallback ?? valueOf(name)),
   );
 const given = (variable: string): string => {
   if (variable.endsWith('_URL')) return 'https://trail.example';
   return variable.endsWith('_SHA256') ? '0'.repeat(64) : `value of ${variable}`;
 };
 const filled = (name: string): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(environmentOf(name)).map(([key, value]) => [
-      key,
-      interpolated(value, (variable) => given(variable)),
-    ]),
-  );
+  Object.fromEntries(Object.entries(environmentOf(name)).map(([key, value]) => [key, interpolated(value, given)]));
 
 describe('docker-compose.yml', () => {
   it('is what the Compose Specification allows', () => {
