@@ -91,8 +91,8 @@ describe('secrets', () => {
 });
 
 describe('who may read what', () => {
-  it('the wrapped seeds: the appender, the keeper and the archive, and nobody else', async () => {
-    for (const duty of ['reader', 'projector', 'applier', 'witness', 'anchor'] as const)
+  it('the wrapped seeds: the appender and the keeper, and nobody else', async () => {
+    for (const duty of ['reader', 'projector', 'applier', 'witness', 'archiver', 'anchor'] as const)
       await expect(signingKeysOf(test.database.clients[duty]).findOne()).rejects.toMatchObject({ code: 13 });
     expect(await signingKeysOf(test.database.clients.appender).countDocuments({ instance: test.instance })).toBe(1);
   });
