@@ -84,8 +84,7 @@ export const createInstance: CliCommand<CreateFlags> = {
 anything is asked for; the platform gets their SHA-256. The same command with the same file goes on with the same
 creation. Exit code 1 where it was undone.
 
-  npx trailkeeper create-instance initech --admin ines --member akira=auditor --member bot=agent:agent \\
-    --out initech.json --as platform/admin
+  npx trailkeeper create-instance initech --admin ines --member bot=agent:agent --out initech.json --as platform/admin
   npx trailkeeper checkpoint --credentials initech.json --as initech/admin`,
   documents: [createDocument],
   options: (command: Command) =>

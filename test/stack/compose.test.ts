@@ -48,12 +48,12 @@ const interpolated = (value: string, valueOf: (name: string) => string): string 
   value.replaceAll(/\$\$|\$\{([A-Z0-9_]+)(?::-([^}]*)|:\?[^}]*)?\}/g, (whole, name?: string, fallback?: string) =>
     name === undefined ? whole.slice(1) : (fallback ?? valueOf(name)),
   );
-const given = (variable: string): string => {
+const valueFor = (variable: string): string => {
   if (variable.endsWith('_URL')) return 'https://trail.example';
   return variable.endsWith('_SHA256') ? '0'.repeat(64) : `value of ${variable}`;
 };
 const filled = (name: string): Record<string, string> =>
-  Object.fromEntries(Object.entries(environmentOf(name)).map(([key, value]) => [key, interpolated(value, given)]));
+  Object.fromEntries(Object.entries(environmentOf(name)).map(([key, value]) => [key, interpolated(value, valueFor)]));
 
 describe('docker-compose.yml', () => {
   it('is what the Compose Specification allows', () => {
