@@ -138,7 +138,11 @@ export const controlChange = z.discriminatedUnion('change', [
     change: z.literal('log.continue'),
     logId: z.string().regex(/^[0-9a-f]{32}$/),
     origin: z.string().max(512),
-    former: z.strictObject({ origin: z.string().max(512), vkey: z.string().max(500), checkpoint: z.string().max(8192) }),
+    former: z.strictObject({
+      origin: z.string().max(512),
+      vkey: z.string().max(500),
+      checkpoint: z.string().max(8192),
+    }),
     missing: z.strictObject({ first: z.int().nonnegative(), size: z.int().positive().optional() }),
     approvedBy: z.array(principal).length(2),
   }),

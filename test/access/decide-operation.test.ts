@@ -33,7 +33,15 @@ const seeingKeys: Operation[] = ['keys'];
 
 /** What each role may do beyond reading skeletons and proofs. */
 const beyondReading: Record<Role, Operation[]> = {
-  admin: [...seeingKeys, 'rotateKey', 'destroyKey', 'publishVersion', 'configureWitnesses', 'configureArchive', 'continueLog'],
+  admin: [
+    ...seeingKeys,
+    'rotateKey',
+    'destroyKey',
+    'publishVersion',
+    'configureWitnesses',
+    'configureArchive',
+    'continueLog',
+  ],
   agent: ['openRun', 'performAction', 'recordEvents', 'handOff', 'closeRun'],
   operator: [...seeingKeys, 'openRun', 'settleAction', 'recordEvents', 'handOff', 'closeRun', ...checking, ...mending],
   approver: ['decideAction', 'readPayloads'],
