@@ -15,6 +15,7 @@ import { FileKeyProvider } from '../../trail/keys/file-provider.ts';
 import type { EpochReference } from '../../trail/keys/provider.ts';
 import { countUnder } from '../../trail/keys/rewrap.ts';
 import { openTestKeys, type TestKeys } from '../keys/open.ts';
+import { forgetOtherKeyrings } from '../setup/database.ts';
 import { event } from '../trail/events.ts';
 
 type Step = keyof KeyActivities;
@@ -159,6 +160,7 @@ describe('a rotation of the master key', () => {
   let test: TestKeys;
   beforeAll(async () => {
     test = await openTestKeys();
+    await forgetOtherKeyrings(test.database.admin, [test.instance]);
     await test.work();
   });
   afterAll(() => test.close());

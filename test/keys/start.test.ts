@@ -12,7 +12,7 @@ import { destroyEpoch, makeNextEpoch } from '../../trail/keys/epochs.ts';
 import { FileKeyProvider, openFileKeyProvider } from '../../trail/keys/file-provider.ts';
 import { keyringsOf } from '../../trail/keys/keyring.ts';
 import { KeysMissing, requireKeys } from '../../trail/keys/require-keys.ts';
-import { testPasswords } from '../setup/database.ts';
+import { forgetOtherKeyrings, testPasswords } from '../setup/database.ts';
 import { event } from '../trail/events.ts';
 import { openTestTrail, type TestTrail } from '../trail/open.ts';
 
@@ -23,6 +23,7 @@ let test: TestTrail;
 let folder: string;
 beforeAll(async () => {
   test = await openTestTrail();
+  await forgetOtherKeyrings(test.database.admin, [test.instance]);
   await test.trail.writer.append([event()], 'platform');
   folder = await mkdtemp(join(tmpdir(), 'trailkeeper-start-'));
 });

@@ -6,6 +6,7 @@ import { instanceIdPattern, type InstanceId } from '../../schema/ids.ts';
 import { controlDatabase, instanceDatabase } from '../../store/provisioning/collections.ts';
 import { duties, dutyUri, type Duty } from '../../store/provisioning/duties.ts';
 import { provisionDatabase } from '../../store/provisioning/provision.ts';
+import { keyringsOf } from '../../trail/keys/keyring.ts';
 
 /** All test files share the duties' users, as all instances do in production. */
 export const testPasswords = Object.fromEntries(duties.map((duty) => [duty, `password-of-${duty}`])) as Record<
@@ -55,6 +56,14 @@ export async function provisionTestInstances<const N extends string>(names: read
       await admin.close();
     },
   };
+}
+
+/**
+ * Makes these the only instances of the installation that have keys, for what looks at all of them: others' are left by
+ * test files that ran before, and their folders of keys are gone.
+ */
+export async function forgetOtherKeyrings(admin: MongoClient, ids: readonly InstanceId[]): Promise<void> {
+  await keyringsOf(admin).deleteMany({ _id: { $nin: [...ids] } });
 }
 
 function uniqueInstance(name: string): InstanceId {
