@@ -107,7 +107,9 @@ export const destroyEpochKey = async (input: DestructionInput): Promise<Destruct
   if (numberOfKeyId('epoch', id) === undefined)
     throw ApplicationFailure.nonRetryable(keyFailures.void, keyFailures.void);
   // Once more, since a process that was frozen for long may have written under it meanwhile.
-  await keys.moveToEpoch({ instance });
+  const { unreadable } = await keys.moveToEpoch({ instance });
+  // Nothing is recorded yet, and the key stays: there may be a way to read these while it is there.
+  if (unreadable > 0) throw ApplicationFailure.nonRetryable(keyFailures.unreadable, keyFailures.unreadable);
   await keys.changeKey({ instance, slot: slot(), change: { change: 'key.destroy', key: 'epoch', id }, by });
   const { keyId, state, until } = await keys.destroyEpoch({ instance, epoch });
   const outcome = state === 'destroyed' ? 'success' : 'pending';

@@ -2,6 +2,7 @@ import { numberOfKeyId } from '../../domain/signing-schedule.ts';
 import { keyFailures, type KeyActivities } from '../../domain/keys/contract.ts';
 import { TrailError } from '../../trail/errors.ts';
 import { destroyEpoch } from '../../trail/keys/epochs.ts';
+import { countUnder } from '../../trail/keys/rewrap.ts';
 import { destroySeed } from '../../trail/keys/signing.ts';
 import { FinalFailure } from '../failures.ts';
 import type { KeyDeps } from './deps.ts';
@@ -21,6 +22,9 @@ export const createDestroySeed =
 export const createDestroyEpoch =
   ({ provider, keeper }: KeyDeps): KeyActivities['destroyEpoch'] =>
   async ({ instance, epoch }) => {
+    // Strays of a process that was frozen go with the next look of the keeper (stack/keeping.ts); until then the key stays.
+    if ((await countUnder(keeper, instance, epoch)) > 0)
+      throw new TrailError('TRAIL_UNAVAILABLE', `secrets are under epoch key ${epoch} still`);
     const { keyId, destruction } = await destroyEpoch(keeper, provider, instance, epoch);
     const until = destruction.state === 'pending' ? destruction.until : new Date();
     return { keyId, state: destruction.state, until: until.toISOString() };

@@ -1,17 +1,23 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Document } from 'mongodb';
 import { parseNote, parseVkey, openNote } from '../../domain/tree/note.ts';
+import { signCheckpoint } from '../../domain/tree/checkpoint.ts';
 import { signingVersions } from '../../domain/signing-schedule.ts';
 import type { RotationResult } from '../../domain/keys/contract.ts';
 import { openIdentities } from '../../store/identities.ts';
 import { controlDatabase } from '../../trail/database.ts';
 import { outOfUseAfterMs } from '../../trail/keys/destruction.ts';
 import { openFileKeyProvider } from '../../trail/keys/file-provider.ts';
+import { Keyring, keyringsOf, type EpochState } from '../../trail/keys/keyring.ts';
 import { countUnder } from '../../trail/keys/rewrap.ts';
 import { Secrets } from '../../trail/keys/secrets.ts';
+import { makeSigningKey, SigningKeys } from '../../trail/keys/signing.ts';
 import { joinParts, PartReader } from '../../trail/parts.ts';
 import { Subjects } from '../../trail/subjects.ts';
 import { event } from '../trail/events.ts';
+import { openTestTrail } from '../trail/open.ts';
 import { openTestKeys, type TestKeys } from './open.ts';
 
 const contact = (id: string) => ({ system: 'salesforce' as const, kind: 'Contact', id });
@@ -104,6 +110,27 @@ describe('a rotation of the epoch', () => {
     expect(ids).not.toContain(undefined);
   });
 
+  it('keeps the old key while a secret is under it: one that does not open, or one that came after the entry', async () => {
+    const stray = { ...backup[0]!, _id: `${test.instance}/misplaced/1`, instance: test.instance };
+    await collectionOf('keys').insertOne(stray);
+    const recorded = (await test.keyEntries()).length;
+    await expect(test.destroyEpoch(1)).rejects.toMatchObject({ cause: { type: 'KEYS_UNREADABLE' } });
+    expect((await test.keyEntries()).slice(recorded)).toEqual([]);
+
+    const keyring = { _id: test.instance };
+    const setState = (state: EpochState) =>
+      keyringsOf(test.database.admin).updateOne(keyring, {
+        $set: { 'epochs.0.state': state },
+        $inc: { generation: 1 },
+      });
+    await setState('destroying');
+    const destroying = test.activities.destroyEpoch({ instance: test.instance, epoch: 1 });
+    await expect(destroying).rejects.toMatchObject({ code: 'TRAIL_UNAVAILABLE' });
+    await setState('closed');
+    await collectionOf('keys').deleteOne({ _id: stray._id });
+    expect(await readdir(join(test.keysFolder, test.instance))).toContain('epoch-1.key');
+  });
+
   it('lets the old key be destroyed: what was wrapped under it alone is unreadable everywhere, the rest is not', async () => {
     const destroyed = await test.destroyEpoch(1);
     expect(destroyed).toMatchObject({ state: 'destroyed', keyId: `file:${test.instance}/epoch-1` });
@@ -189,6 +216,29 @@ describe('a rotation of the signing key', () => {
     const [result] = await anew.writer.append([event()], 'platform');
     expect(result).toMatchObject({ status: 'accepted' });
     expect(anew.vkey).toBe((await test.trail.signing.keys())[1]!.vkey);
+  });
+});
+
+describe('a checkpoint by two keys', () => {
+  it('is known as signed by both to a process that read the list of keys before the second was made', async () => {
+    const test = await openTestTrail();
+    try {
+      const { instance, origin, database } = test;
+      const keyring = new Keyring(instance, test.keys, database.clients.appender);
+      const [held, signing] = await Promise.all([
+        SigningKeys.open({ instance, origin, keyring }, database.clients.appender),
+        SigningKeys.open({ instance, origin, keyring }, database.clients.appender),
+      ]);
+      await held.keys();
+      const keeping = new Keyring(instance, test.keys, database.clients.keeper);
+      await makeSigningKey(database.clients.keeper, keeping, { instance, origin, version: 2 });
+      await signing.refresh();
+      const signers = [await signing.signer(1), await signing.signer(2)];
+      const note = signCheckpoint({ origin, size: 7, root: Buffer.alloc(32) }, signers);
+      await expect(held.open(note)).resolves.toMatchObject({ versions: [1, 2] });
+    } finally {
+      await test.close();
+    }
   });
 });
 

@@ -218,12 +218,15 @@ export class SigningKeys {
         keys.filter((key) => maySign(key, size)),
         this.origin,
       );
-    let opened: OpenedCheckpoint;
+    let opened: OpenedCheckpoint | undefined;
     try {
       opened = openWith(await this.keys());
     } catch (error) {
       if (!(error instanceof TreeError) || error.code !== 'NOTE_UNSIGNED') throw error;
-      // By a key that came into use since the list was read.
+    }
+    // By a key that came into use since the list was read, alone or beside one that is known: a writer that missed one of
+    // them would not sign by it either.
+    if (!opened || opened.unknown.some(({ name }) => name === this.origin)) {
       await this.refresh();
       opened = openWith(this.#keys);
     }
