@@ -28,7 +28,9 @@ export class BackupError extends Error {
 
 /** What belongs to a folder of keys; nothing else is put into a backup or taken out of one. */
 export const isKeyFile = (path: string): boolean =>
-  /^(?:master(?:\.next)?\.key|[a-z][a-z0-9-]{0,62}\/epoch-[1-9]\d{0,8}\.(?:key|destroyed))$/.test(path);
+  /^(?:master(?:\.next|\.previous-[0-9a-f]{16})?\.key|[a-z][a-z0-9-]{0,62}\/epoch-[1-9]\d{0,8}\.(?:key|destroyed))$/.test(
+    path,
+  );
 
 const keyOf = (passphrase: string, salt: Uint8Array, { N, r, p }: typeof usual): Buffer =>
   scryptSync(passphrase.normalize('NFC'), salt, 32, { N, r, p, maxmem: 256 * N * r });
@@ -89,9 +91,12 @@ const parametersOf = (line: string) => {
 
 const contextOf = (instance: string, epoch: string): string => `trailkeeper/epoch/v1/${instance}/${epoch}`;
 
+/** The current master key, and during a rotation the next and the former one (trail/keys/file-provider.ts). */
+const masterPattern = /^master(?:\.next|\.previous-[0-9a-f]{16})?\.key$/;
+
 /** Key files that do not open under a master key of the same backup: a folder that was copied while it was damaged. */
 export const unopenable = (files: KeyFiles): string[] => {
-  const masters = ['master.key', 'master.next.key'].flatMap((name) => files.get(name) ?? []);
+  const masters = [...files].flatMap(([path, bytes]) => (masterPattern.test(path) ? [bytes] : []));
   return [...files].flatMap(([path, sealed]) => {
     const match = /^([^/]+)\/epoch-(\d+)\.key$/.exec(path);
     if (!match) return [];

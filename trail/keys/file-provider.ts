@@ -1,6 +1,6 @@
 /**
  * Epoch keys in files, under a master key in a file: for one machine. `folder` holds `master.key` (32 bytes), during a
- * rotation `master.next.key`, and one folder an instance with `epoch-<n>.key` or, of a destroyed one, `epoch-<n>.destroyed`.
+ * rotation `master.next.key` and the former `master.previous-<id>.key`, and one folder an instance with `epoch-<n>.key` or, of a destroyed one, `epoch-<n>.destroyed`.
  *
  * The master key is made together with the first epoch key there, never by opening the folder: a process that finds none
  * beside existing data stops (requireKeys), it does not begin anew.
@@ -21,6 +21,9 @@ const readsMax = 4;
 
 export const masterFile = 'master.key';
 const nextMasterFile = 'master.next.key';
+/** Named for what is in it, so that nobody removes another one than it meant. */
+const previousMasterFile = (master: KeyObject): string => `master.previous-${masterId(master).slice(-16)}.key`;
+const previousMasterPattern = /^master\.previous-[0-9a-f]{16}\.key$/;
 export const epochFile = (epoch: number): string => `epoch-${epoch}.key`;
 export const destroyedFile = (epoch: number): string => `epoch-${epoch}.destroyed`;
 const epochFilePattern = /^epoch-(\d+)\.key$/;
@@ -28,6 +31,8 @@ const epochFilePattern = /^epoch-(\d+)\.key$/;
 interface Masters {
   readonly current: KeyObject | undefined;
   readonly next: KeyObject | undefined;
+  /** Masters until a rotation that is not at its end yet; also the current one, just before it goes. */
+  readonly previous: readonly KeyObject[];
 }
 
 const epochContext = (instance: string, epoch: number): string => `trailkeeper/epoch/v1/${instance}/${epoch}`;
@@ -61,14 +66,17 @@ export class FileKeyProvider implements KeyProvider {
     const key = createSecretKey(randomBytes(keyBytes));
     const sealed = seal(master, key.export(), epochContext(instance, epoch));
     if (!(await createFile(path, sealed))) {
-      if (await this.#open(instance, epoch)) return reference;
+      const present = await this.#open(instance, epoch);
+      if (present) {
+        await this.#keepOpenable(instance, epoch, present);
+        return reference;
+      }
       // Left by an interrupted call, under a master key that is gone. No keyring names it; it is kept aside all the same.
       await renameFile(path, `${path}.unreadable-${randomBytes(4).toString('hex')}`);
       return this.createEpoch(instance, epoch);
     }
     // A rotation of the master key may have passed over the folder before the file was there.
-    if (!(await this.#open(instance, epoch)))
-      await replaceFile(path, seal(await this.#ensureMaster(), key.export(), epochContext(instance, epoch)));
+    await this.#keepOpenable(instance, epoch, key);
     return reference;
   }
 
@@ -114,14 +122,32 @@ export class FileKeyProvider implements KeyProvider {
     },
     complete: async () => {
       const { current, next } = await this.#masters();
-      if (!next) return;
-      if (current) await this.#resealAll(current, next, 'all');
-      // From here on the new one is the master key; before, a file opens under either of the two.
-      await renameFile(join(this.#folder, nextMasterFile), join(this.#folder, masterFile));
-      // What another process made under the old one meanwhile.
-      if (current) await this.#resealAll(current, next, 'those that open');
+      if (next) {
+        if (current) {
+          await this.#resealAll(current, next, 'all');
+          // A crash from here on leaves it, and with it what another process made under it since the listing.
+          await createFile(join(this.#folder, previousMasterFile(current)), current.export());
+        }
+        // Another call may have ended this rotation meanwhile, and a later one begun: its key takes no place before its files.
+        const now = await this.#masters();
+        // From here on the new one is the master key; before, a file opens under either of the two.
+        if (now.next?.equals(next))
+          await renameFile(join(this.#folder, nextMasterFile), join(this.#folder, masterFile));
+      }
+      await this.#leavePrevious();
     },
   };
+
+  /** Puts what is under a former master key under the current one, and removes the former. Repeated until it is gone. */
+  async #leavePrevious(): Promise<void> {
+    const { current, previous } = await this.#masters();
+    for (const former of previous) {
+      // Set aside by another call, which has not come to the new one's place yet.
+      if (!current || former.equals(current)) continue;
+      await this.#resealAll(former, current, 'those that open');
+      await removeFile(join(this.#folder, previousMasterFile(former)));
+    }
+  }
 
   async #resealAll(from: KeyObject, to: KeyObject, which: 'all' | 'those that open'): Promise<void> {
     for (const { instance, epoch } of await this.#epochFiles()) {
@@ -150,12 +176,28 @@ export class FileKeyProvider implements KeyProvider {
     return found;
   }
 
-  /** The key in the file, undefined where neither master key opens it. */
-  async #open(instance: InstanceId, epoch: number): Promise<KeyObject | undefined> {
+  /**
+   * Sees to it that the file opens under a master key that stays: a rotation may have passed over the folder before the
+   * file was there, and what is under a former master key goes with that.
+   */
+  async #keepOpenable(instance: InstanceId, epoch: number, key: KeyObject): Promise<void> {
+    const path = this.#path(instance, epochFile(epoch));
+    for (let write = 1; write <= readsMax; write += 1) {
+      if (await this.#open(instance, epoch, 'those that stay')) return;
+      await replaceFile(path, seal(await this.#ensureMaster(), key.export(), epochContext(instance, epoch)));
+    }
+  }
+
+  /** The key in the file, undefined where no master key opens it. */
+  async #open(
+    instance: InstanceId,
+    epoch: number,
+    which: 'every master' | 'those that stay' = 'every master',
+  ): Promise<KeyObject | undefined> {
     for (let read = 1; read <= readsMax; read += 1) {
       const sealed = await readIfThere(this.#path(instance, epochFile(epoch)));
-      const { current, next } = await this.#masters();
-      for (const master of [current, next]) {
+      const { current, next, previous } = await this.#masters();
+      for (const master of [current, next, ...(which === 'every master' ? previous : [])]) {
         const key = sealed && master && unseal(master, sealed, epochContext(instance, epoch));
         if (key?.length === keyBytes) return createSecretKey(key);
       }
@@ -170,9 +212,12 @@ export class FileKeyProvider implements KeyProvider {
       if (bytes.length === keyBytes) return createSecretKey(bytes);
       throw gone(`${name} has ${bytes.length} bytes, not ${keyBytes}; ${restore}`);
     };
-    // The next one first: a rotation moves it into the place of the current one.
+    // The next one first, the former ones last: a rotation moves from one to the other in this order.
     const next = await load(nextMasterFile);
-    return { next, current: await load(masterFile) };
+    const current = await load(masterFile);
+    const names = (await readdir(this.#folder).catch(() => [])).filter((name) => previousMasterPattern.test(name));
+    const previous = (await Promise.all(names.map(load))).filter((master) => master !== undefined);
+    return { next, current, previous };
   }
 
   async #ensureMaster(): Promise<KeyObject> {
