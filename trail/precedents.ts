@@ -16,6 +16,7 @@ import { emittersOf, indexOf, indexTail, tailsOf, type EmitterRow, type IndexRow
 import { RecentEntries, type RecentEntry } from './recent.ts';
 import type { SealedEvent, Sealing } from './seal.ts';
 import { parseEntry, segmentEntries, segmentsOf, type SegmentDocument } from './segments.ts';
+import type { RightEdge } from './verification/right-edge.ts';
 
 /** Entries that the index may be behind before the writer stops taking more. */
 const behindMax = 1_000_000;
@@ -62,6 +63,7 @@ export class Precedents {
   readonly #emitters: Collection<EmitterRow>;
   readonly #tails: Collection<TailRow>;
   readonly #parts: PartReader;
+  #edge: RightEdge | undefined;
   #indexTrustedTo = Infinity;
 
   constructor(instance: InstanceId, client: MongoClient, parts: PartReader) {
@@ -72,10 +74,12 @@ export class Precedents {
     this.#parts = parts;
   }
 
-  /** To be called when the writer has found the end of the log anew. From `indexTrustedTo` on, the record is asked. */
-  reset(end: number, indexTrustedTo = Infinity): void {
+  /** To be called when the writer has found the end of the log anew. Where the index is not to be trusted, the record is asked. */
+  reset(end: number, edge: RightEdge): void {
     this.generation += 1;
-    this.#indexTrustedTo = indexTrustedTo;
+    this.#edge = edge;
+    this.#indexTrustedTo = edge.indexTrustedTo;
+    this.#edgeCheckedAt = end;
     this.recent.reset(end);
   }
 
@@ -219,6 +223,8 @@ export class Precedents {
   /** Where the log ended when the window was last cut back to the index's cursor. */
   #coveredAt = 0;
   #covering: Promise<unknown> = Promise.resolve();
+  /** Where the log ended when the rows of its right edge were last held against the record. */
+  #edgeCheckedAt = 0;
 
   /** One at a time: batches are prepared side by side, and the window has one beginning. */
   #coverFromCursor(): Promise<number> {
@@ -230,6 +236,7 @@ export class Precedents {
   /** Makes the window reach back to the index's cursor, and lets go of what the index holds. Returns the cursor. */
   async #cover(): Promise<number> {
     const { generation } = this;
+    await this.#trustRepaired();
     const cursor = await this.#cursor();
     const { from, end } = this.recent;
     if (end - cursor > behindMax)
@@ -252,6 +259,19 @@ export class Precedents {
     this.recent.dropBefore(cursor);
     this.#coveredAt = this.recent.end;
     return cursor;
+  }
+
+  /** Relies on the index again once it was made anew; else the window would grow with the log, up to its bound. */
+  async #trustRepaired(): Promise<void> {
+    const { generation } = this;
+    const { end } = this.recent;
+    if (!this.#edge || this.#indexTrustedTo === Infinity) return;
+    // At the bound nothing is appended any more, so it is asked each time.
+    if (end - this.#edgeCheckedAt < entriesPerCover && end - this.#indexTrustedTo <= behindMax) return;
+    const isRepaired = await this.#edge.isRepaired();
+    if (generation !== this.generation) return;
+    this.#edgeCheckedAt = end;
+    if (isRepaired) this.#indexTrustedTo = Infinity;
   }
 }
 

@@ -282,9 +282,9 @@ export class LogWriter {
 
   async #findHead(): Promise<LogHead> {
     const anchored = await anchoredHead(this.#segments, this.#anchor, this.#schedule);
-    const { indexTrustedTo } = await this.#verifyEdge(anchored);
+    const edge = await this.#verifyEdge(anchored);
     const head = await walkToEnd(this.#segments, anchored, ({ _id }, entries) => this.#schedule.observe(_id, entries));
-    this.#precedents.reset(head.size, indexTrustedTo);
+    this.#precedents.reset(head.size, edge);
     this.#anchoring.committed(head);
     this.#head = head;
     return head;

@@ -28,6 +28,8 @@ import { expectedRow, indexedTo, plain, storedRows } from './rows-check.ts';
 export interface RightEdge {
   /** First index from which on the index is not to be relied on: what is there is looked up in the record. */
   readonly indexTrustedTo: number;
+  /** Whether the rows agree with the record by now, for where they did not: the index may have been made again. */
+  isRepaired(): Promise<boolean>;
 }
 
 /** Entries before the last segment in which the last control entry is looked for. */
@@ -35,11 +37,14 @@ const lookedBackMax = 2000;
 
 /** `head`: as anchored, its root being the signed one. Throws LOG_INCONSISTENT where the record is not what it says. */
 export const verifyRightEdge = async (client: MongoClient, instance: InstanceId, head: LogHead): Promise<RightEdge> => {
-  if (head.lastSegment < 0) return { indexTrustedTo: Infinity };
+  if (head.lastSegment < 0) return { indexTrustedTo: Infinity, isRepaired: async () => true };
   const walk = { client, instance };
   const last = await segmentEndingAt(walk, head.size);
   await requireControlEpoch(walk, last);
-  return { indexTrustedTo: (await rowsAgree(walk, last)) ? Infinity : last._id };
+  return {
+    indexTrustedTo: (await rowsAgree(walk, last)) ? Infinity : last._id,
+    isRepaired: async () => rowsAgree(walk, await segmentEndingAt(walk, head.size)),
+  };
 };
 
 interface Walk {
