@@ -36,6 +36,13 @@ export interface PlacedCheckpoint extends KeptCheckpoint {
   readonly place: string;
 }
 
+/** LOG_FORKED by what is anchored, which never changes; what witnesses state is LOG_FORKED too, and they may take it back. */
+export class AnchorConflict extends TrailError {
+  constructor(size: number, options: ErrorOptions) {
+    super('LOG_FORKED', `another history is anchored at size ${size}`, options);
+  }
+}
+
 export interface Anchor {
   /** The anchored checkpoint of the largest size, undefined for a log that has none yet. */
   latest(origin: string): Promise<AnchoredCheckpoint | undefined>;
@@ -115,18 +122,20 @@ export const mongoAnchor = (client: MongoClient): MongoAnchor => {
     },
     async put(origin, { size, note, segment }) {
       const _id = anchorId(origin, size);
+      // Of a log that was closed meanwhile nothing more is given out, whatever this process remembers of it, and whether the
+      // checkpoint is there already or not.
+      const isOpen = requireOpen(client, origin);
+      isOpen.catch(() => undefined);
       try {
-        // Of a log that was closed meanwhile nothing more is given out, whatever this process remembers of it.
-        const put = anchors.insertOne({ _id, size, note, segment, at: writtenNow }, majority);
-        await Promise.all([put, requireOpen(client, origin)]);
+        await anchors.insertOne({ _id, size, note, segment, at: writtenNow }, majority);
       } catch (error) {
         if (!(error instanceof MongoServerError) || error.code !== 11_000) throw error;
         const kept = await anchors.findOne({ _id });
         // Not yet with a majority: whether it stays is not known.
         if (!kept) throw new TrailError('TRAIL_UNAVAILABLE', 'the anchor has not settled yet', { cause: error });
-        if (kept.note !== note)
-          throw new TrailError('LOG_FORKED', `another history is anchored at size ${size}`, { cause: error });
+        if (kept.note !== note) throw new AnchorConflict(size, { cause: error });
       }
+      await isOpen;
     },
   };
 };

@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { signCheckpoint } from '../domain/tree/checkpoint.ts';
-import type { Anchor } from './anchor.ts';
+import { AnchorConflict, type Anchor } from './anchor.ts';
 import { TrailError, type TrailErrorCode } from './errors.ts';
 import type { SigningSchedule } from './keys/signing-schedule.ts';
 import type { LogHead } from './segments.ts';
@@ -73,7 +73,7 @@ export class Anchoring {
           error instanceof TrailError
             ? error
             : new TrailError('TRAIL_UNAVAILABLE', 'the checkpoint could not be anchored', { cause: error });
-        if (failure.code === 'LOG_FORKED') this.#forked = failure;
+        if (failure instanceof AnchorConflict) this.#forked = failure;
         this.#settle(
           () => true,
           (waiter) => waiter.reject(failure),
