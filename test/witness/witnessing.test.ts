@@ -6,6 +6,10 @@ import { Timestamp } from 'mongodb';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../domain/tree/checkpoint.ts';
 import { cosignaturesOn, cosignerKey, encodeCosignerVkey, parseCosignerVkey } from '../../domain/tree/cosignature.ts';
+import { mongoAnchor } from '../../trail/anchor.ts';
+import { TileReader } from '../../trail/tile-reader.ts';
+import { Cosignatures } from '../../trail/witness/cosignatures.ts';
+import { submit } from '../../trail/witness/submit.ts';
 import { event } from '../trail/events.ts';
 import { isThere } from '../setup/programs.ts';
 import { litewitness, startWitness, type Witness } from './litewitness.ts';
@@ -75,6 +79,25 @@ describe.skipIf(!isThere(litewitness))('the checkpoints of a log with witnesses'
     await log.round();
     expect(await served()).toMatchObject({ size, names: [first.name] });
     expect(log.events).toEqual([]);
+  });
+
+  it('are submitted anew where another process submitted a larger one meanwhile, which is no contradiction', async () => {
+    await log.configure([first], 1);
+    await log.grow(5);
+    const { witness: client } = log.database.clients;
+    const anchor = mongoAnchor(client);
+    const stale = (await anchor.latest(log.origin))!;
+    const size = await log.grow(5);
+    await log.round();
+    const key = parseCosignerVkey(first.vkey);
+    const submission = await submit({ key, vkey: first.vkey, url: first.url }, stale, {
+      origin: log.origin,
+      cosignatures: new Cosignatures(client),
+      tiles: new TileReader(log.instance, client),
+      newest: () => anchor.latest(log.origin),
+      client: { loopback: true, timeoutMs: 20_000 },
+    });
+    expect(submission).toMatchObject({ kind: 'cosigned', cosignature: { size } });
   });
 
   it('are served without the quorum only when they waited for it longer than is allowed', async () => {

@@ -41,6 +41,8 @@ export const submit = async (
   const { origin, cosignatures, tiles, newest, client } = parts;
   const last = await cosignatures.lastBy(origin, witness.key);
   let current = checkpoint;
+  // What it cosigned may have been submitted by another process since this checkpoint was read.
+  if (last && last.size > current.size) current = (await newest()) ?? current;
   // Its own signature says so: it need not be asked.
   if (last && last.size > current.size) return { kind: 'ahead', size: last.size };
   if (last && last.size === current.size && !sameRoot(last.note, current.note))
