@@ -48,11 +48,14 @@ export const startKeeping = (options: KeepingOptions): { stop(): Promise<void> }
   const process = randomUUID();
   const done = (async () => {
     while (!stopping.signal.aborted) {
-      try {
-        for (const { instance } of await listInstances(clients.reader)) await keep(instance, options, process);
-      } catch (error) {
+      const again = (error: unknown): void =>
         log({ level: 'warn', message: 'the keys will be looked at again', ...placeOf(error) });
-      }
+      const instances = await listInstances(clients.reader).catch((error: unknown) => {
+        again(error);
+        return [];
+      });
+      // Each by itself: a log that is closed, or a key that the provider refuses, is no matter of the others.
+      for (const { instance } of instances) await keep(instance, options, process).catch(again);
       await delay(everyMs, undefined, { signal: stopping.signal }).catch(() => undefined);
     }
   })();
