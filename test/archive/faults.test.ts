@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseVkey } from '../../domain/tree/note.ts';
 import { ArchiveError } from '../../trail/archive/errors.ts';
 import { newestCheckpoint, type KeyTrust } from '../../trail/archive/head.ts';
+import { archivedSize } from '../../trail/archive/state.ts';
 import type { ArchiveStore } from '../../trail/archive/store.ts';
 import { verifyArchive } from '../../trail/archive/verify.ts';
 import { emitterOf } from '../trail/events.ts';
@@ -108,6 +109,43 @@ describe('a fault at a write of the archive', () => {
     await test.archived(size);
     await next.stop();
     expect(await verifyArchive(test.store, { trust })).toMatchObject({ outcome: 'verified', size, problems: [] });
+  });
+
+  it('behind the manifest, where rows of the range changed before another owner goes on', async () => {
+    await append('changed');
+    const { store, failed } = failing(test.store, { at: 'checkpoints/', persisted: false });
+    const owner = test.archiver({ store });
+    await failed;
+    await owner.stop();
+    test.failures.length = 0;
+    const changed = await test.database.admin
+      .db('tk_control')
+      .collection('subjects')
+      .updateMany({ instance: test.instance }, { $currentDate: { at: { $type: 'timestamp' } } });
+    expect(changed.modifiedCount).toBeGreaterThan(0);
+    const next = test.archiver();
+    await test.archived(size);
+    // As they are now, they are in the range after it.
+    await append('after the change');
+    await test.archived(size);
+    await next.stop();
+    expect(await verifyArchive(test.store, { trust })).toMatchObject({ outcome: 'verified', size, problems: [] });
+    const copied = (await newestCheckpoint(test.store, trust))!.manifest.objects.filter(({ name }) =>
+      name.startsWith('rows/'),
+    );
+    expect(copied.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)).toBeGreaterThan(100 * changed.modifiedCount);
+  });
+
+  it('a lease that was lost is taken again above what the cursor has seen', async () => {
+    const { admin, clients } = test.database;
+    const leases = admin.db('tk_control').collection('leases');
+    await leases.deleteOne({ _id: `${test.instance}/archive` as never });
+    await append('lost lease');
+    const owner = test.archiver();
+    while ((await archivedSize(clients.reader, test.instance)) < size) await new Promise(setImmediate);
+    await owner.stop();
+    expect(test.failures).toMatchObject([{ code: 'TRAIL_UNAVAILABLE' }]);
+    test.failures.length = 0;
   });
 
   it('two owners at once write one archive', async () => {

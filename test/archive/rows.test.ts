@@ -1,5 +1,7 @@
 import { Timestamp } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ArchivedRow } from '../../trail/archive/record.ts';
+import { forgetOlder, remember, rowKey, type SeenRows } from '../../trail/archive/seen-rows.ts';
 import { emitterOf } from '../trail/events.ts';
 import { openTestTrail, type TestTrail } from '../trail/open.ts';
 
@@ -33,5 +35,25 @@ describe('wrapped keys and subjects', () => {
         expect((at as Timestamp).t).toBeGreaterThan(0);
       }
     }
+  });
+});
+
+describe('rows that were copied', () => {
+  const row = (id: string, t: number): ArchivedRow => ({
+    collection: 'keys',
+    row: { _id: id, instance: 'acme', at: new Timestamp({ t, i: 1 }) },
+  });
+
+  it('are remembered for as long as they may be looked at again, so that the memory of them is bounded', () => {
+    const seen: SeenRows = new Map();
+    for (let t = 1; t <= 1000; t += 1) {
+      remember(seen, row(`k-${t}`, t), { t, i: 1 });
+      forgetOlder(seen, { t, i: 1 });
+    }
+    // The next range looks at rows after 940.0.
+    expect([...seen.values()]).toEqual(Array.from({ length: 61 }, (_, position) => 940 + position));
+    remember(seen, row('old', 939), { t: 1000, i: 1 });
+    expect(seen.has(rowKey(row('old', 939)))).toBe(false);
+    expect(seen.has(rowKey(row('k-940', 940)))).toBe(true);
   });
 });

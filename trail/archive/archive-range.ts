@@ -2,7 +2,7 @@
  * Archives one range of a log, up to a checkpoint that was anchored. The order is the guarantee: payload, rows, entries
  * and tiles, the list of segments, the manifest, and the checkpoint last. Each object is durable and was read back before
  * the next kind begins. A crash before the checkpoint leaves objects that count for nothing; the same range written
- * again finds them there.
+ * again finds them there. After a crash behind the manifest, that one is completed.
  */
 import type { MongoClient } from 'mongodb';
 import { openCheckpoint } from '../../domain/tree/checkpoint.ts';
@@ -14,12 +14,12 @@ import { boxFaults } from '../boxes.ts';
 import { inconsistent, segmentEntries, verifySegment, type LogHead } from '../segments.ts';
 import { encodeDocument } from './documents.ts';
 import { ArchiveError } from './errors.ts';
-import type { ArchivedHead } from './head.ts';
+import { readManifest, readObject, type ArchivedHead } from './head.ts';
 import { Gathered, Ledger } from './ledger.ts';
 import { encodeManifest, sha256Of, type ClusterTime, type Manifest } from './manifest.ts';
 import { checkpointName, latestCheckpointName, manifestName, payloadName, rowsName, segmentListName } from './names.ts';
 import { boxDocuments, rowsBetween, segmentsBetween } from './record.ts';
-import { overlapOf, rowKey } from './seen-rows.ts';
+import { forgetOlder, overlapOf, remember, rememberRows, rowKey, type SeenRows } from './seen-rows.ts';
 import type { ArchiveStore } from './store.ts';
 
 export interface RangeToArchive {
@@ -32,8 +32,8 @@ export interface RangeToArchive {
   readonly checkpoint: AnchoredCheckpoint;
   /** Rows written up to this time are copied; the head's manifest says from when on. */
   readonly rowsThrough: ClusterTime;
-  /** Keys of rows that were copied; this range's are added. */
-  readonly seen: Set<string>;
+  /** Rows that were copied; this range's are added, and those that are not looked at again are dropped. */
+  readonly seen: SeenRows;
 }
 
 /** The steps, in their order: what tests make fail. */
@@ -51,10 +51,13 @@ export const archiveRange = async (
   const signed = openCheckpoint(Buffer.from(checkpoint.note), own, origin);
   const key = own.find(({ keyId }) => keyId === signed.verified[0]!.keyId)!;
   const ledger = new Ledger(store);
-  await writePayload(ledger, head, range);
-  await ledger.settle();
-  await writeRows(ledger, head, range);
-  await ledger.settle();
+  const standing = await standingRange(store, head, range);
+  if (!standing) {
+    await writePayload(ledger, head, range);
+    await ledger.settle();
+    await writeRows(ledger, head, range);
+    await ledger.settle();
+  }
   const grown = await writeEntries(ledger, head, range);
   if (!grown.log.root.equals(signed.root))
     throw inconsistent(
@@ -62,26 +65,59 @@ export const archiveRange = async (
       `the entries from here on do not give the root that was signed at ${signed.size}`,
     );
   await ledger.settle();
-  await writeSegmentList(ledger, head, range);
-  await ledger.settle();
-
-  const manifest: Manifest = {
-    v: 1,
-    instance: range.instance,
-    origin,
-    vkey: encodeVkey(key),
-    first: head.log.size,
-    size: signed.size,
-    control: grown.log.controlEpoch,
-    ...(head.last && { previous: { size: head.log.size, sha256: head.last.sha256 } }),
-    rowsThrough: range.rowsThrough,
-    objects: ledger.written(),
-  };
-  const bytes = encodeManifest(manifest);
-  await store.put(manifestName(signed.size), bytes);
+  const last = standing ?? (await writeManifest());
   await store.put(checkpointName(signed.size), Buffer.from(checkpoint.note));
   await store.renew(latestCheckpointName, Buffer.from(checkpoint.note));
-  return { ...grown, last: { manifest, sha256: sha256Of(bytes) } };
+  forgetOlder(range.seen, last.manifest.rowsThrough);
+  return { ...grown, last };
+
+  async function writeManifest(): Promise<WrittenRange> {
+    await writeSegmentList(ledger, head, range);
+    await ledger.settle();
+    const manifest: Manifest = {
+      v: 1,
+      instance: range.instance,
+      origin,
+      vkey: encodeVkey(key),
+      first: head.log.size,
+      size: signed.size,
+      control: grown.log.controlEpoch,
+      ...(head.last && { previous: { size: head.log.size, sha256: head.last.sha256 } }),
+      rowsThrough: range.rowsThrough,
+      objects: ledger.written(),
+    };
+    const bytes = encodeManifest(manifest);
+    await store.put(manifestName(signed.size), bytes);
+    return { manifest, sha256: sha256Of(bytes) };
+  }
+};
+
+type WrittenRange = NonNullable<ArchivedHead['last']>;
+
+/**
+ * The manifest of this very range, where a former owner came as far as that: then it is what the range consists of. Rows
+ * that changed since are not what they were, and would give another one; they are copied with a later range, under their
+ * new times. Throws ARCHIVE_ALTERED where an object that it names is not what was written.
+ */
+const standingRange = async (
+  store: ArchiveStore,
+  { log: { size: first }, last }: ArchivedHead,
+  { instance, origin, keys, checkpoint: { size }, seen }: RangeToArchive,
+): Promise<WrittenRange | undefined> => {
+  const standing = await readManifest(store, size);
+  const manifest = standing?.manifest;
+  const same =
+    manifest?.instance === instance &&
+    manifest.origin === origin &&
+    keys.some((key) => key.name === origin && encodeVkey(key) === manifest.vkey) &&
+    manifest.first === first &&
+    manifest.previous?.size === (last && first) &&
+    manifest.previous?.sha256 === last?.sha256;
+  // What is of another range stays where it is: writing this one fails there.
+  if (!standing || !manifest || !same) return undefined;
+  for (const object of manifest.objects) await readObject(store, object);
+  await rememberRows(store, seen, manifest, manifest.rowsThrough);
+  return standing;
 };
 
 const writePayload = async (
@@ -114,9 +150,8 @@ const writeRows = async (
   const gathered = new Gathered((number, bytes) => ledger.put(rowsName(size, number, sha256Of(bytes)), bytes));
   const after = last ? overlapOf(last.manifest.rowsThrough) : { t: 0, i: 0 };
   for await (const row of rowsBetween(client, instance, after, rowsThrough)) {
-    const key = rowKey(row);
-    if (seen.has(key)) continue;
-    seen.add(key);
+    if (seen.has(rowKey(row))) continue;
+    remember(seen, row, rowsThrough);
     await gathered.add(encodeDocument({ in: row.collection, row: row.row }));
   }
   await gathered.flush();

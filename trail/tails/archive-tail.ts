@@ -13,15 +13,17 @@ import { ArchiveError } from '../archive/errors.ts';
 import { loadHead, type ArchivedHead } from '../archive/head.ts';
 import { extendLocks } from '../archive/locks.ts';
 import { newestRowTime } from '../archive/record.ts';
-import { seenRows } from '../archive/seen-rows.ts';
-import { archiveTail, changeArchiveRow, takeArchiveRow, type ArchiveRow } from '../archive/state.ts';
+import { seenRows, type SeenRows } from '../archive/seen-rows.ts';
+import { archiveRowsOf, archiveTail, changeArchiveRow, takeArchiveRow, type ArchiveRow } from '../archive/state.ts';
 import type { ArchiveStore } from '../archive/store.ts';
+import { TrailError } from '../errors.ts';
 import { parseEntry, segmentEntries, segmentsOf } from '../segments.ts';
-import { acquireLease, leaseMs, releaseLease } from './lease.ts';
+import { acquireLease, leaseMs, raiseFence, releaseLease } from './lease.ts';
 
 /** What the archive of one instance is made of. */
 export interface ArchivedInstance {
-  readonly store: ArchiveStore;
+  /** A promise while it is being opened; rejected where it can't be: the rest is known all the same, and the lag is told. */
+  readonly store: ArchiveStore | Promise<ArchiveStore>;
   /** Of the log as it goes on now. */
   readonly origin: string;
   /** Every key that signed checkpoints of it, under this origin or a former one. */
@@ -98,7 +100,7 @@ export class ArchiveTail {
     while (!this.#stopping.signal.aborted) {
       try {
         const fence = await acquireLease(client, id, owner);
-        const row = fence === undefined ? undefined : await takeArchiveRow(client, instance, fence);
+        const row = fence === undefined ? undefined : await this.#takeOver(instance, id, fence);
         if (!row) {
           log.forget();
           await this.#sleep(retryMs);
@@ -118,6 +120,20 @@ export class ArchiveTail {
       }
     }
     await releaseLease(client, id, owner).catch(() => undefined);
+  }
+
+  /** The row under the fence of the lease; a lease that was lost is put above what the row has seen (see runner.ts). */
+  async #takeOver(instance: InstanceId, id: string, fence: number): Promise<ArchiveRow | undefined> {
+    const { owner, client, onError } = this.#options;
+    const row = await takeArchiveRow(client, instance, fence);
+    if (row) return row;
+    const seen = await archiveRowsOf(client, instance).findOne({ _id: archiveTail });
+    if (!seen || seen.fence <= fence) return undefined;
+    const raised = await raiseFence(client, id, owner, { from: fence, above: seen.fence });
+    if (raised === undefined) return undefined;
+    const lost = new TrailError('TRAIL_UNAVAILABLE', `the lease ${id} was lost; it begins anew with fence ${raised}`);
+    onError(archiveTail, instance, lost);
+    return takeArchiveRow(client, instance, raised);
   }
 
   /** Rounds until the lease is to be looked at again. */
@@ -152,7 +168,7 @@ class FollowedLog {
   readonly instance: InstanceId;
   readonly #options: ArchiveTailOptions;
   /** The head that the cursor stands at, and the rows that the archive holds; undefined until they are loaded. */
-  #at: { readonly head: ArchivedHead; readonly seen: Set<string> } | undefined;
+  #at: { readonly head: ArchivedHead; readonly seen: SeenRows } | undefined;
   /** When the first entry that is not archived was received. */
   #first: { readonly index: number; readonly receivedMs: number } | undefined;
 
@@ -175,7 +191,8 @@ class FollowedLog {
       return undefined;
     const checkpoint = await this.#anchored(archived.origin, planned.size);
     const { head, seen } = await this.#load(archived, next);
-    const { origin, keys, store } = archived;
+    const { origin, keys } = archived;
+    const store = await archived.store;
     const { instance } = this;
     const { rowsThrough } = planned;
     const after = await archiveRange(store, head, { instance, client, origin, keys, checkpoint, rowsThrough, seen });
@@ -186,8 +203,10 @@ class FollowedLog {
     return { ...rest, next: planned.size };
   }
 
-  async #load({ store, keys }: ArchivedInstance, size: number) {
+  async #load(archived: ArchivedInstance, size: number) {
     if (this.#at?.head.log.size === size) return this.#at;
+    const { keys } = archived;
+    const store = await archived.store;
     const head = await loadHead(store, size, { kind: 'trusted', keys });
     this.#at = { head, seen: await seenRows(store, head) };
     return this.#at;
@@ -233,10 +252,12 @@ class FollowedLog {
 
   /** Extends the objects' locks before they end: looks through them three times in the life of one. */
   async lock({ row, archived }: Round, signal: AbortSignal): Promise<ArchiveRow | undefined> {
-    const { store, lockMs } = archived;
+    const { lockMs } = archived;
     const { client, nowMs } = this.#options;
     const now = nowMs();
-    if (!store.lock || lockMs === undefined || now - (row.locksAt?.getTime() ?? 0) < lockMs / 3) return row;
+    if (lockMs === undefined || now - (row.locksAt?.getTime() ?? 0) < lockMs / 3) return row;
+    const store = await archived.store;
+    if (!store.lock) return row;
     const until = new Date(now + lockMs);
     const dueBefore = new Date(now + (lockMs * 2) / 3);
     await extendLocks(store, { until, dueBefore, signal });
