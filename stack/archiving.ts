@@ -96,8 +96,11 @@ export const startArchiving = (options: ArchivingOptions): { stop(): Promise<voi
     if (closing) return undefined;
     const demand = await findArchiveDemand(client, instance);
     const former = await formerLogs(client, instance);
+    const store = archiveOf(instance);
+    // Told where it is used.
+    store.catch(() => undefined);
     return {
-      store: await archiveOf(instance),
+      store,
       origin,
       keys: [...(await signing.keys()), ...former].map(({ vkey }) => parseVkey(vkey)),
       gatherMs: demand?.acknowledge === 'archive' ? 0 : config.gatherMs,
@@ -117,7 +120,7 @@ export const startArchiving = (options: ArchivingOptions): { stop(): Promise<voi
         instance,
         index,
       });
-      await recordLag((await trailOf(instance)).writer, report);
+      await recordLag((await trailOf(instance)).writer, report, Date.now());
     },
     onError: (_tail, instance, error) =>
       log({ level: 'error', message: 'the archive will be tried again', instance, ...placeOf(error) }),

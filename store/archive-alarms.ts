@@ -7,19 +7,19 @@ import type { LogWriter } from '../trail/writer.ts';
 import { createHash } from 'node:crypto';
 import { derivedEventId, derivedSpanId } from './derived-id.ts';
 
-/** The same event for the same report, so that it stands in the log once. `receivedMs`: of the first entry that lags. */
-export const lagEvent = (report: LagReport, atMs: number): EventInput => {
+/** The same event for the same report and `idMs`, the time in its id, so that it stands in the log once. */
+export const lagEvent = (report: LagReport, idMs: number): EventInput => {
   const { state, instance, index } = report;
   const episode = `archive.lag\n${instance}\n${index}`;
   const seed = `${episode}\n${state}`;
-  const id = derivedEventId(atMs, seed);
+  const id = derivedEventId(idMs, seed);
   return {
     id,
     // Both ends of an episode are under one correlation id.
     correlationId: createHash('sha256').update(episode).digest('hex').slice(0, 32) as CorrelationId,
     spanId: derivedSpanId(seed),
     emitter: { id: `platform/archive/${id}`, sequence: 1 },
-    eventTime: new Date(atMs).toISOString(),
+    eventTime: new Date(report.sinceMs).toISOString(),
     actor: { principal: 'platform' as PrincipalId, kind: 'platform' },
     action: 'archive.lag',
     phase: 'outcome',
@@ -29,9 +29,20 @@ export const lagEvent = (report: LagReport, atMs: number): EventInput => {
   };
 };
 
-/** Throws where it can't be recorded; the tail then reports it again. */
-export const recordLag = async (writer: LogWriter, report: LagReport): Promise<void> => {
-  const [result] = await writer.append([lagEvent(report, report.sinceMs)], 'platform');
-  if (result?.status === 'refused' && result.refusal.code !== 'ID_CONFLICT')
-    throw new TrailError('LOG_INCONSISTENT', `the alarm of the archive was refused: ${result.refusal.code}`);
+const dayMs = 86_400_000;
+
+/**
+ * Throws where it can't be recorded; the tail then reports it again. A lag that began before the log's horizon, which is
+ * no shorter than a day, is recorded under an id of today: after a crash in between at midnight it stands there twice.
+ */
+export const recordLag = async (writer: LogWriter, report: LagReport, nowMs: number): Promise<void> => {
+  let refusal = await refusalOf(writer, lagEvent(report, report.sinceMs));
+  if (refusal === 'ID_TOO_OLD') refusal = await refusalOf(writer, lagEvent(report, Math.floor(nowMs / dayMs) * dayMs));
+  if (refusal !== undefined && refusal !== 'ID_CONFLICT')
+    throw new TrailError('LOG_INCONSISTENT', `the alarm of the archive was refused: ${refusal}`);
+};
+
+const refusalOf = async (writer: LogWriter, event: EventInput): Promise<string | undefined> => {
+  const [result] = await writer.append([event], 'platform');
+  return result?.status === 'refused' ? result.refusal.code : undefined;
 };

@@ -34,6 +34,68 @@ const demandMs = 1000;
 /** Besides changes of control state: what says that one is void, and that the archive itself lags. */
 const unwaited: ReadonlySet<Action> = new Set<Action>([...controlActions, 'control.void', 'archive.lag']);
 
+interface Waiting {
+  readonly size: number;
+  readonly deadline: number;
+  readonly settled: PromiseWithResolvers<void>;
+}
+
+/** Calls that wait for the archive of one instance: however many, the cursor is read once for all of them. */
+class ArchiveWait {
+  readonly #read: () => Promise<number>;
+  readonly #waitMsMax: number;
+  readonly #waiting = new Set<Waiting>();
+  #polling = false;
+
+  constructor(read: () => Promise<number>, waitMsMax: number) {
+    this.#read = read;
+    this.#waitMsMax = waitMsMax;
+  }
+
+  /** Once so many entries are archived. Throws ARCHIVE_BEHIND where that takes too long, and what reading failed with. */
+  until(size: number): Promise<void> {
+    const deadline = performance.now() + this.#waitMsMax;
+    const settled = Promise.withResolvers<void>();
+    this.#waiting.add({ size, deadline, settled });
+    if (!this.#polling) void this.#poll();
+    return settled.promise;
+  }
+
+  async #poll(): Promise<void> {
+    this.#polling = true;
+    while (this.#waiting.size > 0) {
+      // Who comes while it is read may wait for more than what is read.
+      const asked = [...this.#waiting];
+      try {
+        this.#settle(asked, await this.#read());
+      } catch (error) {
+        for (const one of asked) {
+          this.#waiting.delete(one);
+          one.settled.reject(error);
+        }
+      }
+      if (this.#waiting.size > 0) await delay(pollMs);
+    }
+    this.#polling = false;
+  }
+
+  #settle(asked: readonly Waiting[], archived: number): void {
+    const now = performance.now();
+    for (const one of asked) {
+      if (archived < one.size && now < one.deadline) continue;
+      this.#waiting.delete(one);
+      if (archived >= one.size) one.settled.resolve();
+      else
+        one.settled.reject(
+          new TrailError(
+            'ARCHIVE_BEHIND',
+            'the events stand in the log, but not in the archive yet, which this instance demands; try again with the same ids',
+          ),
+        );
+    }
+  }
+}
+
 /** The same writer, whose `append` waits where the instance demands it. */
 export const acknowledgeByArchive = (
   writer: LogWriter,
@@ -50,24 +112,14 @@ export const acknowledgeByArchive = (
     }
     return (await read.demand)?.acknowledge === 'archive';
   };
-  const waitArchived = async (size: number): Promise<void> => {
-    const deadline = performance.now() + waitMsMax;
-    while ((await archivedSize(client, instance)) < size) {
-      if (performance.now() >= deadline)
-        throw new TrailError(
-          'ARCHIVE_BEHIND',
-          'the events stand in the log, but not in the archive yet, which this instance demands; try again with the same ids',
-        );
-      await delay(pollMs);
-    }
-  };
+  const waiting = new ArchiveWait(() => archivedSize(client, instance), waitMsMax);
   const append = writer.append.bind(writer);
   writer.append = async (events, provenance, conditions) => {
     const results = await append(events, provenance, conditions);
-    const waiting = results.flatMap((result, position) =>
+    const ends = results.flatMap((result, position) =>
       result.status !== 'refused' && !unwaited.has(events[position]!.action) ? [result.receipt.index + 1] : [],
     );
-    if (waiting.length > 0 && (await demanded())) await waitArchived(Math.max(...waiting));
+    if (ends.length > 0 && (await demanded())) await waiting.until(Math.max(...ends));
     return results;
   };
   return writer;
