@@ -94,9 +94,9 @@ export const rotateMasterKey = async ({ instance }: MasterRotationInput): Promis
   const slot = slots();
   const first = slot();
   const { from, to } = await keys.prepareMaster();
-  const { instances } = await keys.recordMaster({ rotation: first.rotation, from, to, nowMs: first.nowMs });
+  const recorded = await keys.recordMaster({ rotation: first.rotation, from, to, nowMs: first.nowMs });
   await keys.completeMaster();
-  await keys.recordKeyOutcome({ instance, slot: first, key: from, outcome: 'success', detail: { to, instances } });
+  await keys.recordKeyOutcome({ instance, slot: first, key: from, outcome: 'success', detail: { to, ...recorded } });
   return { from, to };
 };
 

@@ -94,8 +94,14 @@ export interface KeyActivities {
   }): Promise<{ keyId: string; state: 'destroyed' | 'pending'; until: string }>;
   /** Makes the next master key beside the current one. */
   prepareMaster(): Promise<{ from: string; to: string }>;
-  /** Records its rotation in every instance's own log, which learns of no other. */
-  recordMaster(input: { rotation: string; from: string; to: string; nowMs: number }): Promise<{ instances: number }>;
+  /**
+   * Records its rotation in every instance's own log, which learns of no other. `passedOver`: why logs take no entry for
+   * good, and how many: `LOG_CLOSED 1, NOT_FOUND 2`.
+   */
+  recordMaster(input: { rotation: string; from: string; to: string; nowMs: number }): Promise<{
+    instances: number;
+    passedOver?: string;
+  }>;
   /** Puts every epoch key under it. */
   completeMaster(): Promise<void>;
   /** Records what became of it. */

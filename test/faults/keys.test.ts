@@ -7,12 +7,16 @@
 import { cp, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { KeyActivities } from '../../domain/keys/contract.ts';
 import type { InstanceId } from '../../schema/ids.ts';
-import { TrailError } from '../../trail/errors.ts';
+import { createKeyActivities } from '../../activities/keys/createKeyActivities.ts';
+import { TrailError, type TrailErrorCode } from '../../trail/errors.ts';
 import { FileKeyProvider } from '../../trail/keys/file-provider.ts';
 import type { EpochReference } from '../../trail/keys/provider.ts';
+import { keyringsOf } from '../../trail/keys/keyring.ts';
 import { countUnder } from '../../trail/keys/rewrap.ts';
 import { openTestKeys, type TestKeys } from '../keys/open.ts';
 import { forgetOtherKeyrings } from '../setup/database.ts';
@@ -177,4 +181,30 @@ describe('a rotation of the master key', () => {
     const anew = await test.another();
     expect((await anew.writer.append([event()], 'platform'))[0]).toMatchObject({ status: 'accepted' });
   });
+
+  it.each(['LOG_CLOSED', 'LOG_FORKED', 'NOT_FOUND'] as const)(
+    'passes over a log that answers %s for good, says so, and waits for one that does not answer now',
+    async (code) => {
+      const other = `zzz-${test.instance}` as InstanceId;
+      const rings = keyringsOf(test.database.admin);
+      await rings.insertOne({ _id: other, current: 1, generation: 1, epochs: [] } as never);
+      const answers: TrailErrorCode[] = ['TRAIL_UNAVAILABLE', code];
+      const activities = createKeyActivities({
+        open: (instance) =>
+          instance === other
+            ? Promise.reject(new TrailError(answers.shift() ?? code, 'not now'))
+            : Promise.resolve({ trail: test.trail, control: test.state }),
+        provider: test.keys,
+        keeper: test.database.clients.keeper,
+      });
+      try {
+        const input = { rotation: randomUUID(), from: 'master/a', to: 'master/b', nowMs: Date.now() };
+        const record = () => new MockActivityEnvironment().run(() => activities.recordMaster(input));
+        await expect(record()).rejects.toMatchObject({ code: 'TRAIL_UNAVAILABLE' });
+        expect(await record()).toEqual({ instances: 1, passedOver: `${code} 1` });
+      } finally {
+        await rings.deleteOne({ _id: other });
+      }
+    },
+  );
 });
