@@ -30,6 +30,8 @@ const credentialsShape = z.looseObject({
     z.looseObject({
       log: z.string().optional(),
       vkey: z.string().optional(),
+      /** All keys that the log has or had, where it changed its key. */
+      vkeys: z.array(z.string()).optional(),
       tokens: z.record(z.string(), z.string()),
     }),
   ),
@@ -66,12 +68,13 @@ export const connect = (flags: ConnectionFlags, env: NodeJS.ProcessEnv, cwd: str
   };
 };
 
-/** The key of the instance that `--as` names, for checks that need no API. */
-export const knownKey = (flags: ConnectionFlags, env: NodeJS.ProcessEnv, cwd: string): string | undefined => {
+/** The log's keys of the instance that `--as` names, for checks that need no API; none where they are not known. */
+export const knownKeys = (flags: ConnectionFlags, env: NodeJS.ProcessEnv, cwd: string): readonly string[] => {
   const as = flags.as ?? env['TRAILKEEPER_AS'];
   const path = credentialsPath(flags.credentials ?? env['TRAILKEEPER_CREDENTIALS'], cwd);
-  if (as === undefined || path === undefined) return undefined;
-  return readCredentials(path).instances[as.split('/')[0]!]?.vkey;
+  if (as === undefined || path === undefined) return [];
+  const known = readCredentials(path).instances[as.split('/')[0]!];
+  return known?.vkeys ?? (known?.vkey === undefined ? [] : [known.vkey]);
 };
 
 const available = ({ instances }: z.infer<typeof credentialsShape>): string =>

@@ -3,16 +3,14 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { TreeError } from '../../domain/tree/errors.ts';
 import { parseTlogProof, verifyTlogProof } from '../../domain/tree/tlogProof.ts';
-import type { CliCommand, CommandContext, Flags } from '../command.ts';
-import { knownKey, readText } from '../connection.ts';
+import type { NoteKey } from '../../domain/tree/note.ts';
+import type { CliCommand, CommandContext } from '../command.ts';
 import { CliError, exitCodes } from '../exit.ts';
+import { keysFrom, type KeyFlags } from '../log/keys.ts';
 import { missingQuorum, quorumOf } from '../log/quorum.ts';
-import { keyOf } from '../log/verifyFiles.ts';
 import { printJson } from '../print.ts';
 
-interface CheckProofFlags extends Flags {
-  readonly key?: string[];
-  readonly keyFile?: string;
+interface CheckProofFlags extends KeyFlags {
   readonly witness?: string[];
   readonly quorum?: string;
 }
@@ -48,16 +46,14 @@ cosigned by so many of these witnesses as --quorum says. Exit code 0 where it ho
   options: (command) =>
     command
       .option('--key <vkey>', 'verifier key of the log; may be repeated where it changed its key', collect)
-      .option('--key-file <file>', 'file that holds it')
+      .option('--key-file <file>', 'file that holds it, or them, one a line; may be repeated', collect)
       .option('--witness <vkey>', 'verifier key of a witness; may be repeated', collect)
       .option('--quorum <k>', 'so many witnesses must have cosigned; by default all'),
   run([proofPath, entryPath], flags, context) {
-    const vkeys = flags.key ?? keysFrom(flags, context);
-    if (vkeys.length === 0)
-      throw new CliError(exitCodes.usage, 'say by which key the proof is to be checked: --key or --key-file');
+    const keys = keysFrom(flags, context);
     const quorum = quorumOf(flags.witness ?? [], flags.quorum);
     const [proof, entry] = [read(proofPath!, context), read(entryPath!, context)];
-    const verdict = judge(proof, entry, vkeys.map(keyOf), quorum);
+    const verdict = judge(proof, entry, keys, quorum);
     if (flags.json) printJson(context, verdict);
     else if (verdict.outcome === 'verified')
       context.out(
@@ -68,20 +64,15 @@ cosigned by so many of these witnesses as --quorum says. Exit code 0 where it ho
   },
 };
 
-const keysFrom = (flags: CheckProofFlags, { env, cwd }: CommandContext): string[] => {
-  const text = (flags.keyFile && readText(flags.keyFile)) ?? knownKey(flags, env, cwd);
-  return text?.split(/\s+/).filter((line) => line !== '') ?? [];
-};
-
 const judge = (
   bytes: Uint8Array,
   entry: Uint8Array,
-  keys: readonly ReturnType<typeof keyOf>[],
+  keys: readonly [NoteKey, ...NoteKey[]],
   quorum: ReturnType<typeof quorumOf>,
 ): Verdict => {
   try {
     const proof = parseTlogProof(bytes);
-    const origin = keys[0]!.name;
+    const origin = keys[0].name;
     const checkpoint = verifyTlogProof(proof, entry, { keys, origin });
     if (!checkpoint) return { outcome: 'refuted', reason: `the entry is not in the log at index ${proof.index}` };
     const missing = quorum && missingQuorum(proof.checkpoint, quorum);

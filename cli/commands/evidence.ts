@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { main as verifyPack } from '../../domain/evidence/verifier.mjs';
 import type { Client } from '../client.ts';
 import type { CliCommand, CommandContext, Flags } from '../command.ts';
-import { knownKey } from '../connection.ts';
+import { knownKeys } from '../connection.ts';
 import { fetchPack, PackInterrupted, type FetchedPack } from '../evidence/fetchPack.ts';
 import { CliError, exitCodes, type ExitCode } from '../exit.ts';
 import { counted, printJson } from '../print.ts';
@@ -135,13 +135,13 @@ const report = (
 
 const verify = async (pack: string, flags: EvidenceFlags, context: CommandContext): Promise<ExitCode> => {
   const { key = [], keyFile = [], witness = [], witnesses, tlogProof, json } = flags;
-  const known = key.length + keyFile.length > 0 ? undefined : knownKey(flags, context.env, context.cwd);
+  const known = key.length + keyFile.length > 0 ? [] : knownKeys(flags, context.env, context.cwd);
   const each = (flag: string, values: readonly (string | undefined)[]) =>
     values.flatMap((value) => (value === undefined ? [] : [flag, value]));
   const exit = await verifyPack(
     [
       resolve(context.cwd, pack),
-      ...each('--key', [...key, known]),
+      ...each('--key', [...key, ...known]),
       ...each(
         '--key-file',
         keyFile.map((path) => resolve(context.cwd, path)),

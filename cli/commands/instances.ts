@@ -91,8 +91,9 @@ creation. Exit code 1 where it was undone.
     command
       .requiredOption('--admin <principal>', 'its first admin')
       .option(
-        '--member <principal=role[:kind]...>',
-        'others who are there from the beginning; kind: human, agent, service',
+        '--member <principal=role[:kind]>',
+        'another who is there from the beginning; kind: human, agent, service; may be repeated, once a role',
+        collect,
       )
       .requiredOption('--out <file>', 'credentials file that gets their tokens; mode 600'),
   async run([name = ''], flags, context) {
@@ -134,6 +135,8 @@ creation. Exit code 1 where it was undone.
   },
 };
 
+const collect = (value: string, before: string[] = []): string[] => [...before, value];
+
 /** What an earlier call left. */
 const kept = (path: string, name: string): CredentialsFile | undefined => {
   if (!existsSync(path)) return undefined;
@@ -152,6 +155,9 @@ const jsonOf = (path: string): unknown => {
 
 const made = (name: string, { admin, member = [] }: CreateFlags, endpoint: string): CredentialsFile => {
   const members = [{ principal: admin, role: 'admin' as Role, kind: 'human' }, ...member.map(memberOf)];
+  const doubled = members.find(({ role }, at) => members.findIndex((other) => other.role === role) !== at);
+  if (doubled)
+    throw new CliError(exitCodes.usage, `there can be one first member a role; two were given for ${doubled.role}`);
   const byRole = (value: (member: (typeof members)[number]) => string) =>
     Object.fromEntries(members.map((one) => [one.role, value(one)]));
   return {

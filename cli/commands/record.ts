@@ -50,8 +50,10 @@ Exit code 0 where all stand in the log, 3 where any was refused, 4 where not all
 };
 
 const recordStream = async (file: string, flags: RecordFlags, context: CommandContext): Promise<ExitCode> => {
+  const { connection } = context.client();
+  // Opened last: a file that is not there says so to nobody before the sending listens.
   const body = createReadStream(file === '-' ? '/dev/stdin' : resolve(context.cwd, file));
-  const { summary, error } = await streamEvents(context.client().connection, body, (answer, text) =>
+  const { summary, error } = await streamEvents(connection, body, (answer, text) =>
     context.out(flags.json ? text : resultText(answer, answer.line, '')),
   );
   const { answered, accepted, duplicate, refused } = summary;

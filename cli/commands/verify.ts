@@ -2,20 +2,18 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { describeProblem, type VerificationReport } from '../../domain/verify/report.ts';
-import type { CliCommand, CommandContext, Flags } from '../command.ts';
-import { knownKey, readText } from '../connection.ts';
+import type { CliCommand, CommandContext } from '../command.ts';
 import { CliError, exitCodes } from '../exit.ts';
 import { folderFiles, httpFiles, type LogFiles } from '../log/source.ts';
 import { missingQuorum, quorumOf } from '../log/quorum.ts';
-import { keyOf, verifyFiles } from '../log/verifyFiles.ts';
+import { keyHint, keysFrom, type KeyFlags } from '../log/keys.ts';
+import { verifyFiles } from '../log/verifyFiles.ts';
 import { printJson } from '../print.ts';
 import { logUrl, logUrlDocument } from './logUrl.ts';
 
-interface VerifyFlags extends Flags {
+interface VerifyFlags extends KeyFlags {
   readonly dir?: string;
   readonly log?: string;
-  readonly key?: string;
-  readonly keyFile?: string;
   readonly oldCheckpoint?: string[];
   readonly witness?: string[];
   readonly quorum?: string;
@@ -42,8 +40,12 @@ Exit code 0 where the log holds, 1 where it does not; the first bad index is nam
     command
       .option('--dir <folder>', 'a log that "download" wrote')
       .option('--log <url>', "the log's URL prefix; by default asked of the API")
-      .option('--key <vkey>', 'verifier key of the log: name+id+base64')
-      .option('--key-file <file>', 'file that holds it')
+      .option(
+        '--key <vkey>',
+        'verifier key of the log: name+id+base64; may be repeated where it changed its key',
+        collect,
+      )
+      .option('--key-file <file>', 'file that holds it, or them, one a line; may be repeated', collect)
       .option('--old-checkpoint <file>', 'signed checkpoint kept from earlier; may be repeated', collect)
       .option('--witness <vkey>', 'verifier key of a witness that must have cosigned; may be repeated', collect)
       .option('--quorum <k>', 'so many of these witnesses; by default all')
@@ -52,13 +54,11 @@ Exit code 0 where the log holds, 1 where it does not; the first bad index is nam
   },
   async run(_args, flags, context) {
     if (flags.server) return serverCheck(flags, context);
-    const vkey = flags.key ?? (flags.keyFile && readText(flags.keyFile)) ?? knownKey(flags, context.env, context.cwd);
-    if (vkey === undefined)
-      throw new CliError(exitCodes.usage, 'say by which key the log is to be checked: --key or --key-file');
+    const keys = keysFrom(flags, context);
     const quorum = quorumOf(flags.witness ?? [], flags.quorum);
     const files = keepingCheckpoint(await filesOf(flags, context));
     const report = await verifyFiles(files, {
-      key: keyOf(vkey),
+      keys,
       olderCheckpoints: (flags.oldCheckpoint ?? []).map((path) => read(path, context)),
       schema: flags.schema,
       progress: (entries) => context.note(`${entries} entries read`),
@@ -66,6 +66,8 @@ Exit code 0 where the log holds, 1 where it does not; the first bad index is nam
     const missing = quorum && files.checkpoint && missingQuorum(files.checkpoint, quorum);
     if (flags.json) printJson(context, quorum ? { ...report, witnessed: missing === undefined } : report);
     else print(report, context);
+    if (report.outcome === 'refuted' && describeProblem(report.problem).includes('no signature by a known key'))
+      context.note(keyHint);
     if (missing !== undefined && !flags.json) context.out(`refuted: ${missing}`);
     return report.outcome === 'verified' && missing === undefined ? exitCodes.ok : exitCodes.negative;
   },

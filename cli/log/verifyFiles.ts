@@ -11,7 +11,8 @@ import { openIdFile } from './idFile.ts';
 import type { LogFiles } from './source.ts';
 
 export interface VerifyFilesOptions {
-  readonly key: NoteKey;
+  /** Of the log, one or more. */
+  readonly keys: readonly [NoteKey, ...NoteKey[]];
   readonly olderCheckpoints: readonly Uint8Array[];
   /** Check each entry against the whole schema: slower. */
   readonly schema: boolean;
@@ -46,7 +47,7 @@ export const verifyFiles = async (files: LogFiles, options: VerifyFilesOptions):
 const run = async (
   files: LogFiles,
   checkpoint: Uint8Array,
-  { key, schema, olderCheckpoints, progress }: VerifyFilesOptions,
+  { keys, schema, olderCheckpoints, progress }: VerifyFilesOptions,
   tiles?: TileReader,
 ): Promise<VerificationReport> => {
   const idStore = openIdFile();
@@ -58,7 +59,7 @@ const run = async (
         ...(tiles && { tiles }),
         olderCheckpoints,
       },
-      { keys: [key], origin: key.name, schema, idStore, threads: threadsFor(availableParallelism()) },
+      { keys, origin: keys[0].name, schema, idStore, threads: threadsFor(availableParallelism()) },
     );
   } finally {
     idStore.close();

@@ -23,7 +23,7 @@ Asked for by ${askedBy.principal} at ${askedAt}. All proofs lead to the log ${or
 ## Check it
 
 \`\`\`sh
-node verify.mjs <this archive> --key '<the log\\'s verifier key>'
+node verify.mjs <this archive> --key '<verifier key of the log>'
 \`\`\`
 
 \`verify.mjs\` is one file and needs Node 20 or later, nothing else, and no network. Take it, and the key, from somebody else than whoever

@@ -12,6 +12,8 @@ const credentialsShape = z.looseObject({
       /** URL prefix of the log, and the key that its checkpoints are signed with. */
       log: z.string(),
       vkey: z.string(),
+      /** All keys that the log has or had; older checkpoints and packs are checked with these. */
+      vkeys: z.array(z.string()).optional(),
       /** Bearer tokens by role. */
       tokens: z.record(z.string(), z.string()),
       /** Who each token is, by the same roles: the name that the record has. */

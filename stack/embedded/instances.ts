@@ -99,6 +99,7 @@ const furnished = async (
   const entry = (tokens: Readonly<Record<string, string>>): InstanceCredentials => ({
     log: `${new URL(config.publicUrl).protocol}//${trail.origin}`,
     vkey: trail.vkey,
+    vkeys: trail.signing.known.map(({ vkey }) => vkey),
     tokens: { ...tokens },
     principals,
   });

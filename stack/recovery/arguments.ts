@@ -77,8 +77,8 @@ export const trustIn = async (
   note: (line: string) => void,
 ): Promise<KeyTrust> => {
   if (given.length > 0) return { kind: 'trusted', keys: given };
-  const known = (await readCredentials(config.folders.data))?.instances[instance]?.vkey;
-  if (known !== undefined) return { kind: 'trusted', keys: [parseVkey(known)] };
+  const known = (await readCredentials(config.folders.data))?.instances[instance];
+  if (known !== undefined) return { kind: 'trusted', keys: (known.vkeys ?? [known.vkey]).map(parseVkey) };
   note(
     `${instance}: no key was given (--key-file): the archive is believed on its own word. It may be another's that hangs ` +
       'together; compare the origin and the key that it names with what was kept elsewhere.',

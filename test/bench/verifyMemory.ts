@@ -109,7 +109,7 @@ export const verifyMemory: Benchmark = {
 
 /** What the command does, and then the most memory that this process ever had. */
 async function verifyAndTell(folder: string, vkey: string): Promise<void> {
-  const options = { key: keyOf(vkey), olderCheckpoints: [], schema: true, progress: () => undefined };
+  const options = { keys: [keyOf(vkey)] as const, olderCheckpoints: [], schema: true, progress: () => undefined };
   const report = await verifyFiles(folderFiles(folder), options);
   if (report.outcome !== 'verified') throw new Error(JSON.stringify(report));
   console.log(process.resourceUsage().maxRSS / 1024);

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -63,6 +64,17 @@ describe('every command', () => {
       const issues = argv[0] === 'perform' ? catalogue.issues(tool!, JSON.parse(params!)) : [];
       expect([example, issues]).toEqual([example, []]);
     }
+  });
+
+  it('takes each --member of create-instance, one a role', async () => {
+    const out = join(folder, 'initech.json');
+    const members = ['--member', 'akira=auditor', '--member', 'bot=agent:agent'];
+    await cli('auditor', 'create-instance', 'initech', '--admin', 'ines', ...members, '--out', out);
+    const { instances } = JSON.parse(readFileSync(out, 'utf8')) as { instances: { initech: { principals: object } } };
+    expect(instances.initech.principals).toEqual({ admin: 'ines', auditor: 'akira', agent: 'bot' });
+    const doubled = ['--member', 'a=auditor', '--member', 'b=auditor', '--out', join(folder, 'doubled.json')];
+    const { exit } = await cli('auditor', 'create-instance', 'initech', '--admin', 'ines', ...doubled);
+    expect(exit).toBe(2);
   });
 
   it('ends with 2 where it is used wrongly', async () => {

@@ -64,10 +64,10 @@ describe('a runner of tails', () => {
   let errors: unknown[];
   let runner: TailRunner;
   /** Notes the indexes that it is given. */
-  const noting = (name: string, apply: (batch: TailedBatch) => void = () => undefined): Tail => ({
+  const noting = (name: string, apply: (batch: TailedBatch) => unknown = () => undefined): Tail => ({
     name,
     client: test.database.clients.projector,
-    apply: async (batch) => apply(batch),
+    apply: async (batch) => void (await apply(batch)),
   });
   const run = (...tails: Tail[]): TailRunner => {
     runner = new TailRunner({ owner: 'test', tails, onError: (_tail, _instance, error) => errors.push(error) });
@@ -127,8 +127,10 @@ describe('a runner of tails', () => {
     );
     const batches: TailedBatch[] = [];
     const both = Promise.withResolvers<void>();
+    // Neither goes on before the other has come to the same place.
     const keep = (batch: TailedBatch) => {
       if (batches.push(batch) === 2) both.resolve();
+      return both.promise;
     };
     run(noting('one', keep), noting('two', keep));
     await both.promise;

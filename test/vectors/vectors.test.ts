@@ -91,7 +91,7 @@ const judgeLog = async (one: VectorCase): Promise<string | undefined> => {
     read: async (path) => (one.missing?.includes(path) ? undefined : ((await over?.read(path)) ?? base.read(path))),
   };
   const report = await verifyFiles(files, {
-    key,
+    keys: [key],
     schema: true,
     olderCheckpoints: one.older === undefined ? [] : [file(one.older)],
     progress: () => undefined,
