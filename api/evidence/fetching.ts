@@ -12,6 +12,7 @@ import { newSpanId } from '../../trail/recorder.ts';
 import type { Trail } from '../../trail/trail.ts';
 import { toApiError } from '../errorMapping.ts';
 import { ApiError } from '../errors.ts';
+import { isOwnChain } from '../reads/ownOnly.ts';
 import { appendOwn } from '../operations/append.ts';
 import type { RequestContext } from '../requestContext.ts';
 import { fetchMs, findAsked, type AskedEvidence } from './asking.ts';
@@ -42,6 +43,13 @@ export const beginFetch = async (context: RequestContext, id: EventId, ownOnly: 
       'FORBIDDEN',
       'the caller sees only what it did itself by now; ask for a run or a correlation id',
     );
+  // What made the chain its own may not be in the record that a restored log has now; its right to all may be gone.
+  if (
+    ownOnly &&
+    asked.scope.kind !== 'range' &&
+    !(await isOwnChain(reader, asked.scope.correlationId, caller.principal))
+  )
+    throw new ApiError('FORBIDDEN', 'the caller sees only what it did itself by now, and this chain is not its own');
   const { signer, announcedAt } = await announcedKey(instance);
   const maySee = await context.maySee();
   const claim = await claimed(context, asked);

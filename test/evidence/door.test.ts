@@ -167,12 +167,7 @@ describe('who may', () => {
       expect([input, (await api.ask(askDocument, { input })).errors?.[0]?.extensions.code]).toEqual([input, code]);
   });
 
-  it('sees in a pack what its role sees elsewhere, and of its own doings alone where the policy says so', async () => {
-    const text = `${defaultPolicies}
-@id("test.approver") permit (principal, action == Action::"operate", resource == Operation::"exportEvidence")
-when { principal.roles.contains("approver") };
-@id("test.agent") @scope("own") permit (principal, action == Action::"operate", resource == Operation::"exportEvidence")
-when { principal.roles.contains("agent") };`;
+  const publish = async (version: number, text: string): Promise<void> => {
     const { controlRecorder, control } = await api.services.open(api.ids.globex);
     const [receipt] = await controlRecorder.record([
       {
@@ -182,11 +177,20 @@ when { principal.roles.contains("agent") };`;
         phase: 'outcome',
         outcome: 'success',
         system: 'trailkeeper',
-        control: { change: 'policy.publish', policySet: 'default', version: 2, digest: sha256(Buffer.from(text)) },
+        control: { change: 'policy.publish', policySet: 'default', version, digest: sha256(Buffer.from(text)) },
         parts: [{ name: 'policies', content: { text } }],
       },
     ]);
     await control.waitApplied(receipt!.index, 30_000);
+  };
+
+  it('sees in a pack what its role sees elsewhere, and of its own doings alone where the policy says so', async () => {
+    const text = `${defaultPolicies}
+@id("test.approver") permit (principal, action == Action::"operate", resource == Operation::"exportEvidence")
+when { principal.roles.contains("approver") };
+@id("test.agent") @scope("own") permit (principal, action == Action::"operate", resource == Operation::"exportEvidence")
+when { principal.roles.contains("agent") };`;
+    await publish(2, text);
     const globexKey = ['--key', api.trails.globex.vkey];
     const approver = { instance: 'globex', role: 'approver' } as const;
     const { exit, report } = await verified(await exported(api, { range: {} }, approver), ...globexKey);
@@ -210,6 +214,20 @@ when { principal.roles.contains("agent") };`;
     await api.trails.globex.writer.append([own], 'platform');
     const pack = await exported(api, { correlationId: own.correlationId }, agent);
     expect((await verified(pack, ...globexKey)).report).toMatchObject({ outcome: 'verified', entries: 1 });
+  });
+
+  it('gets no pack of what it may not see any more when it fetches it', async () => {
+    const permit = (scope: string) => `${defaultPolicies}
+@id("test.agent") ${scope} permit (principal, action == Action::"operate", resource == Operation::"exportEvidence")
+when { principal.roles.contains("agent") };`;
+    const agent = { instance: 'globex', role: 'agent' } as const;
+    const another = next({ correlationId: '78'.repeat(16), actor: { principal: 'omar', kind: 'human' } });
+    await api.trails.globex.writer.append([another], 'platform');
+    await publish(3, permit(''));
+    const asked = await ask(api, { correlationId: another.correlationId }, agent);
+    await publish(4, permit('@scope("own")'));
+    const answer = await api.fetch(pathOf(asked), {}, agent);
+    expect([answer.status, (await answer.json()).errors[0].extensions.code]).toEqual([403, 'FORBIDDEN']);
   });
 });
 
