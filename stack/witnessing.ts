@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { MongoClient } from 'mongodb';
 import { placeOf, type Log } from '../api/log.ts';
 import type { InstanceId } from '../schema/ids.ts';
+import { recordStatement } from '../store/witness-alarms.ts';
 import { mongoAnchor } from '../trail/anchor.ts';
 import { Recorder } from '../trail/recorder.ts';
 import type { Trail } from '../trail/trail.ts';
@@ -28,7 +29,9 @@ export const startWitnessing = (options: WitnessingOptions): WitnessLoop => {
   const recorderOf = async (instance: InstanceId): Promise<Recorder> => {
     const known = recorders.get(instance);
     if (known) return known;
-    const { writer } = await trailOf(instance);
+    const { writer, closing } = await trailOf(instance);
+    // A closed log goes on under another name at any moment, with another writer.
+    if (closing) return new Recorder(writer, `platform/witness/${randomUUID()}`);
     const made = recorders.get(instance) ?? new Recorder(writer, `platform/witness/${owner}`);
     recorders.set(instance, made);
     return made;
@@ -43,6 +46,8 @@ export const startWitnessing = (options: WitnessingOptions): WitnessLoop => {
     record: async (instance, alert) => {
       await (await recorderOf(instance)).record([alertEvent(alert)]);
     },
+    recordStatement: async (instance, alert, statement) =>
+      recordStatement((await trailOf(instance)).writer, alert, statement),
     async wasMissed(instance) {
       const { reader } = await trailOf(instance);
       await reader.fresh(indexMs);

@@ -73,9 +73,14 @@ export const startWorker = async (config: Config, log: Log = logToStderr): Promi
     // A closed log goes on under another name at any moment.
     ({ closing }) => closing !== undefined,
   );
-  const instances = new Opened(async (instance) =>
-    actionInstance({ instance, trail: await trails.get(instance), keys, reader: clients.reader }),
+  const opened = new Opened(
+    async (instance) => {
+      const trail = await trails.get(instance);
+      return { trail, action: actionInstance({ instance, trail, keys, reader: clients.reader }) };
+    },
+    ({ trail: { closing } }) => closing !== undefined,
   );
+  const instances = { get: async (instance: InstanceId) => (await opened.get(instance)).action };
   const payloadKeys = temporalKeys(
     clients.appender,
     keys,

@@ -58,6 +58,7 @@ describe.skipIf(!isThere(litewitness))('a pack of a log with witnesses', () => {
       witness: { loopback: true, timeoutMs: 60_000 },
       originOf: async (asked) => (asked === instance ? origin : undefined),
       record: async () => undefined,
+      recordStatement: async () => undefined,
       wasMissed: async () => false,
       onEvent: () => undefined,
       nowMs: Date.now,

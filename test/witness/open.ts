@@ -2,6 +2,7 @@
 import { encodeVkey, parseVkey } from '../../domain/tree/note.ts';
 import { mongoAnchor } from '../../trail/anchor.ts';
 import { Recorder } from '../../trail/recorder.ts';
+import { recordStatement } from '../../store/witness-alarms.ts';
 import { alertEvent, type WitnessAlert } from '../../trail/witness/alerts.ts';
 import { WitnessLoop, type WitnessLoopEvent } from '../../trail/witness/loop.ts';
 import { openTestControl, type TestControl } from '../store/control.ts';
@@ -18,6 +19,8 @@ export interface WitnessedTestLog extends TestControl {
   /** One round of a process that knows nothing yet, or of the one that made the last. */
   round(): Promise<void>;
   newProcess(): void;
+  /** From now on, statements of witnesses are kept but not recorded; undefined ends it. */
+  failRecording(error: Error | undefined): void;
   advance(ms: number): void;
 }
 
@@ -29,6 +32,7 @@ export const openWitnessedLog = async (): Promise<WitnessedTestLog> => {
   const next = emitterOf(`witnessed-${instance}`);
   let skewMs = 0;
   let process = 0;
+  let fault: Error | undefined;
   const newLoop = (): WitnessLoop => {
     process += 1;
     const recorder = new Recorder(trail.writer, `platform/witness/${instance}/${process}`);
@@ -41,6 +45,10 @@ export const openWitnessedLog = async (): Promise<WitnessedTestLog> => {
       originOf: async (asked) => (asked === instance ? trail.origin : undefined),
       record: async (_instance, alert) => {
         await recorder.record([alertEvent(alert)]);
+      },
+      async recordStatement(_instance, alert, statement) {
+        if (fault) throw fault;
+        await recordStatement(trail.writer, alert, statement);
       },
       async wasMissed() {
         await trail.reader.fresh(10_000);
@@ -75,6 +83,9 @@ export const openWitnessedLog = async (): Promise<WitnessedTestLog> => {
     round: () => loop.round(),
     newProcess: () => {
       loop = newLoop();
+    },
+    failRecording: (error) => {
+      fault = error;
     },
     advance: (ms) => (skewMs += ms),
   };

@@ -91,6 +91,7 @@ describe.skipIf(all.map(isThere).includes(false))('a log with a witness', () => 
       witness: { loopback: true, timeoutMs: 20_000 },
       originOf: async (instance) => (instance === ids.acme ? trails.acme.origin : undefined),
       record: async () => undefined,
+      recordStatement: async () => undefined,
       wasMissed: async () => false,
       onEvent: (event) => {
         if (event.kind === 'error' && event.instance === ids.acme) console.error(event.error);

@@ -194,7 +194,7 @@ describe.skipIf(!isThere(litewitness))('the checkpoints of a log with witnesses'
 describe('a witness that misbehaves', () => {
   let log: WitnessedTestLog;
   let server: Server;
-  let answer: (body: string) => { status: number; headers?: Record<string, string>; body?: string };
+  let answer: (body: string, url: string) => { status: number; headers?: Record<string, string>; body?: string };
   let asked: string[];
 
   beforeEach(async () => {
@@ -205,7 +205,7 @@ describe('a witness that misbehaves', () => {
       request.on('data', (chunk: Buffer) => (body += chunk.toString('utf8')));
       request.on('end', () => {
         asked.push(`${request.method} ${request.url}`);
-        const { status, headers = {}, body: text = '' } = answer(body);
+        const { status, headers = {}, body: text = '' } = answer(body, request.url ?? '');
         response.writeHead(status, headers).end(text);
       });
     });
@@ -214,6 +214,48 @@ describe('a witness that misbehaves', () => {
   afterEach(async () => {
     await new Promise((resolve) => server.close(resolve));
     await log?.close();
+  });
+
+  const configureTwo = async (): Promise<void> => {
+    const { port } = server.address() as AddressInfo;
+    const witnesses = ['odd', 'other'].map((name) => {
+      const publicKey = generateKeyPairSync('ed25519').publicKey.export({ format: 'der', type: 'spki' }).subarray(-32);
+      const vkey = encodeCosignerVkey(cosignerKey(`witness.example/${name}`, publicKey));
+      return { vkey, url: `http://127.0.0.1:${port}/${name}` };
+    });
+    await log.configure(witnesses, 1, minute);
+    await log.grow(3);
+  };
+  const ahead = (url: string) =>
+    url.startsWith('/odd/')
+      ? { status: 409, headers: { 'content-type': 'text/x.tlog.size' }, body: '999\n' }
+      : { status: 500 };
+
+  it('is recorded once, also where the process ended between keeping and recording what it states', async () => {
+    answer = (_body, url) => ahead(url);
+    await configureTwo();
+    log.failRecording(new Error('the process ended'));
+    await log.round();
+    expect(log.alerts()).toMatchObject([{ kind: 'contradiction', statement: 'ahead', witnessSize: 999 }]);
+    log.failRecording(undefined);
+    for (let i = 0; i < 2; i += 1) {
+      log.newProcess();
+      await log.round();
+      await log.grow(1);
+    }
+    await log.trail.reader.fresh(10_000);
+    const recorded = await log.trail.reader.find({ action: 'witness.contradict' }, { limit: 10 });
+    expect(recorded.map(({ entry }) => entry.outcome)).toEqual(['failure']);
+  });
+
+  it('keeps nobody from being told that the quorum is missed, whatever fails of it', async () => {
+    answer = (_body, url) => ahead(url);
+    await configureTwo();
+    log.failRecording(new Error('the log is away'));
+    log.advance(2 * minute);
+    await log.round();
+    expect(log.events.filter(({ kind }) => kind === 'error')).toHaveLength(1);
+    expect(log.alerts().map(({ kind }) => kind)).toEqual(['contradiction', 'quorum']);
   });
 
   const failureAfterRound = async () => {

@@ -14,7 +14,13 @@ import type { WitnessClientOptions } from './client.ts';
 import { Cosignatures } from './cosignatures.ts';
 import { listWitnessPolicies, type ConfiguredWitness, type WitnessPolicy } from './policy.ts';
 import { isLate, quorumState } from './quorum.ts';
-import { contradicting, contradictionOf, WitnessStatements } from './statements.ts';
+import {
+  contradicting,
+  contradictionOf,
+  WitnessStatements,
+  type KeptStatement,
+  type WitnessStatement,
+} from './statements.ts';
 import { submit, type Submission } from './submit.ts';
 
 export interface WitnessLoopOptions {
@@ -29,6 +35,8 @@ export interface WitnessLoopOptions {
   readonly originOf: (instance: InstanceId) => Promise<string | undefined>;
   /** Records an alert in the instance's log. */
   readonly record: (instance: InstanceId, alert: WitnessAlert) => Promise<void>;
+  /** Records what a witness stated, unless the log has it: every process asks for it when it begins. */
+  readonly recordStatement: (instance: InstanceId, alert: WitnessAlert, statement: KeptStatement) => Promise<void>;
   /** Whether the last alert of the quorum that the log holds says that it was missed. */
   readonly wasMissed: (instance: InstanceId) => Promise<boolean>;
   /** Told of everything that a person should know and that is not in the log, or not only there. */
@@ -57,6 +65,8 @@ interface Memory {
     string,
     { size: number; atMs: number; notBeforeMs: number; backOffMs: number; failure: string }
   >;
+  /** By verifier key of the witness: number of its last statement that stands in the log. */
+  readonly recorded: Map<string, number>;
 }
 
 export class WitnessLoop {
@@ -137,14 +147,33 @@ export class WitnessLoop {
     const newest = origin === undefined ? undefined : await anchor.latest(origin);
     if (origin === undefined || !newest) return;
     const memory = this.#memoryOf(policy);
-    await Promise.all(policy.witnesses.map((witness) => this.#witness(witness, { policy, origin, newest, memory })));
-    await this.#judge({ policy, origin, memory });
+    const about = { policy, origin, newest, memory };
+    // What another process kept and did not record comes first: a witness may take it back now.
+    const steps = [
+      () => this.#recordStatements(about),
+      ...policy.witnesses.map((witness) => () => this.#witness(witness, about)),
+    ];
+    const [first, ...others] = steps;
+    const results = [
+      ...(await Promise.allSettled([first!()])),
+      ...(await Promise.allSettled(others.map((step) => step()))),
+      // None of them keeps the others from being told of, nor a quorum that is missed.
+      ...(await Promise.allSettled([this.#recordStatements(about)])),
+      ...(await Promise.allSettled([this.#judge(about)])),
+    ];
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
   #memoryOf({ instance, index }: WitnessPolicy): Memory {
     const known = this.#memories.get(instance);
     if (known?.policy === index) return known;
-    const fresh: Memory = { policy: index, missed: undefined, halted: false, witnesses: new Map() };
+    const fresh: Memory = {
+      policy: index,
+      missed: undefined,
+      halted: false,
+      witnesses: new Map(),
+      recorded: new Map(),
+    };
     this.#memories.set(instance, fresh);
     return fresh;
   }
@@ -175,11 +204,11 @@ export class WitnessLoop {
     await this.#state(witness, submission, about);
   }
 
-  /** Keeps what a witness states before anything is recorded: from then on, writers know it. */
+  /** Keeps what a witness states, before it is recorded: from then on, writers know it. */
   async #state(
     { key, vkey }: ConfiguredWitness,
     submission: Submission,
-    { policy, origin, newest, memory }: About & { readonly newest: KeptCheckpoint },
+    { policy, origin, newest }: About & { readonly newest: KeptCheckpoint },
   ): Promise<void> {
     if (submission.kind === 'failed') return;
     const statement =
@@ -188,18 +217,24 @@ export class WitnessLoop {
         : { kind: submission.kind, size: submission.size };
     const added = await this.#statements.add(origin, vkey, { ...statement, at: new Date(this.#nowMs()) });
     if (!added) return;
-    const { instance } = policy;
-    const alert: WitnessAlert = {
-      kind: 'contradiction',
-      witness: key.name,
-      statement: statement.kind,
-      witnessSize: statement.size,
-      size: newest.size,
-    };
-    this.#options.onEvent({ kind: 'alert', instance, alert });
-    // A log that no writer may extend gets no further entry, not even this one: it would stand where the lost ones belong.
-    if (await this.#isHalted({ policy, origin, memory })) return;
-    await this.#options.record(instance, alert);
+    const alert = contradictionAlert(key.name, statement, newest);
+    this.#options.onEvent({ kind: 'alert', instance: policy.instance, alert });
+  }
+
+  /**
+   * Sees to it that the last statement of each witness stands in the log. What was kept and not recorded, because the process
+   * ended or the log was away, is recorded in a later round.
+   */
+  async #recordStatements(about: About & { readonly newest: KeptCheckpoint }): Promise<void> {
+    const { policy, origin, newest, memory } = about;
+    for (const { key, vkey } of policy.witnesses) {
+      const statement = await this.#statements.last(origin, vkey);
+      if (!statement || memory.recorded.get(vkey) === statement.number) continue;
+      // A log that no writer may extend gets no further entry, not even this one: it would stand where the lost ones belong.
+      if (await this.#isHalted(about)) return;
+      await this.#options.recordStatement(policy.instance, contradictionAlert(key.name, statement, newest), statement);
+      memory.recorded.set(vkey, statement.number);
+    }
   }
 
   async #isHalted({ policy, origin, memory }: About): Promise<boolean> {
@@ -246,5 +281,11 @@ interface About {
   readonly origin: string;
   readonly memory: Memory;
 }
+
+const contradictionAlert = (
+  witness: string,
+  { kind, size }: Pick<WitnessStatement, 'kind' | 'size'>,
+  newest: KeptCheckpoint,
+): WitnessAlert => ({ kind: 'contradiction', witness, statement: kind, witnessSize: size, size: newest.size });
 
 const leaseOf = (instance: InstanceId): string => `${instance}/witness`;

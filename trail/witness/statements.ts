@@ -36,6 +36,12 @@ interface StatementDocument {
   at: Date;
 }
 
+/** As it is kept: `_id` is its own for good, and `number` counts those of one witness about one log. */
+export interface KeptStatement extends WitnessStatement {
+  readonly _id: string;
+  readonly number: number;
+}
+
 const duplicate = 11_000;
 
 export class WitnessStatements {
@@ -47,7 +53,7 @@ export class WitnessStatements {
   }
 
   /** The last statement of a witness (by its verifier key) about a log. */
-  async last(origin: string, witness: string): Promise<(WitnessStatement & { readonly number: number }) | undefined> {
+  async last(origin: string, witness: string): Promise<KeptStatement | undefined> {
     const prefix = `${origin}#${witness}`;
     const document = await this.#collection
       .find({ _id: { $gte: `${prefix}#`, $lt: `${prefix}$` } })
