@@ -91,7 +91,11 @@ const askedBefore = async (
   id: EventId,
   { run, correlationId, range }: EvidenceInput,
 ): Promise<AskedEvidence | undefined> => {
-  const event = await ctx.instance.trail.reader.byId(id);
+  const { reader } = ctx.instance.trail;
+  // What was acknowledged a moment ago may not be in the index yet: it would be asked for anew, with another end.
+  const extent = await extentOf(reader);
+  const event = await reader.byId(id);
+  if (!event && extent.behind > 0) throw absent('evidence pack', extent);
   if (!event) return undefined;
   const asked = await findAsked(ctx, id).catch((error: unknown) => {
     if (error instanceof ApiError && error.code === 'NOT_FOUND') throw conflict(id);
