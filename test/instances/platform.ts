@@ -49,7 +49,7 @@ import { createIndexTail } from '../../trail/tails/index-tail.ts';
 import { TailRunner } from '../../trail/tails/runner.ts';
 import { createTileTail } from '../../trail/tails/tile-tail.ts';
 import { openTrail, type Trail } from '../../trail/trail.ts';
-import { testPasswords } from '../setup/database.ts';
+import { forgetKeys, testPasswords } from '../setup/database.ts';
 import { testNamespace } from '../setup/servers.ts';
 
 export interface TestAnswer {
@@ -111,6 +111,7 @@ export const openTestPlatform = async (
   await provisionDatabase(admin, { instances: [], passwords: testPasswords });
   // Their names are the same in every test.
   await dropOurs();
+  for (const instance of [platformInstance, canaryInstance]) await forgetKeys(admin, instance);
   const uriOf = (duty: Duty) => dutyUri(adminUri, duty, testPasswords[duty]);
   const connected = await Promise.all(
     duties.map(async (duty) => [duty, await MongoClient.connect(uriOf(duty))] as const),

@@ -63,7 +63,20 @@ export async function provisionTestInstances<const N extends string>(names: read
  * test files that ran before, and their folders of keys are gone.
  */
 export async function forgetOtherKeyrings(admin: MongoClient, ids: readonly InstanceId[]): Promise<void> {
-  await keyringsOf(admin).deleteMany({ _id: { $nin: [...ids] } });
+  const others = (await keyringsOf(admin).find({}).toArray())
+    .map(({ _id }) => _id)
+    .filter((id) => !ids.includes(id as InstanceId));
+  for (const id of others) await forgetKeys(admin, id);
+}
+
+/** As if the instance had never had any. */
+export async function forgetKeys(admin: MongoClient, id: string): Promise<void> {
+  await keyringsOf(admin).deleteMany({ _id: id });
+  for (const name of ['keys', 'signingKeys', 'verifierKeys'])
+    await admin
+      .db(controlDatabase)
+      .collection<{ _id: string }>(name)
+      .deleteMany({ _id: { $gte: `${id}/`, $lt: `${id}0` } });
 }
 
 function uniqueInstance(name: string): InstanceId {
