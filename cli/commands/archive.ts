@@ -1,4 +1,5 @@
 /** The archive of the instance: how far it is, what is demanded of it, and whether it holds. */
+import { collect } from '../collect.ts';
 import type { CliCommand, Flags } from '../command.ts';
 import { CliError, exitCodes } from '../exit.ts';
 import { printJson } from '../print.ts';
@@ -31,8 +32,6 @@ interface ArchiveFlags extends Flags {
   readonly keyFile?: string[];
   readonly checkpoint?: string[];
 }
-
-const collect = (value: string, before: string[] = []): string[] => [...before, value];
 
 const linesOf = ({ size, behind, lagMs, acknowledge, lagMsMax, closed }: State): string[] => [
   `${size} entries are in the archive${behind > 0 ? `; ${behind} are not, the first for ${Math.round(lagMs / 1000)} s` : ''}`,

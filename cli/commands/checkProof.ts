@@ -1,6 +1,7 @@
 /** Checks an offline proof: no network, no credentials, nothing but files and keys known beforehand. */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { collect } from '../collect.ts';
 import { TreeError } from '../../domain/tree/errors.ts';
 import { parseTlogProof, verifyTlogProof } from '../../domain/tree/tlogProof.ts';
 import type { NoteKey } from '../../domain/tree/note.ts';
@@ -24,8 +25,6 @@ type Verdict =
       readonly root: string;
     }
   | { readonly outcome: 'refuted'; readonly reason: string };
-
-const collect = (value: string, before: string[] = []): string[] => [...before, value];
 
 const read = (path: string, { cwd }: CommandContext): Uint8Array => {
   try {

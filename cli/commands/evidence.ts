@@ -1,6 +1,7 @@
 /** Evidence packs: getting one, and checking one that somebody gave out. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { collect } from '../collect.ts';
 import { main as verifyPack } from '../../domain/evidence/verifier.mjs';
 import type { Client } from '../client.ts';
 import type { CliCommand, CommandContext, Flags } from '../command.ts';
@@ -29,8 +30,6 @@ interface EvidenceFlags extends Flags {
   readonly witnesses?: string;
   readonly tlogProof?: string;
 }
-
-const collect = (value: string, before: string[] = []): string[] => [...before, value];
 
 export const evidence: CliCommand<EvidenceFlags> = {
   usage: 'evidence <export|verify> [pack]',

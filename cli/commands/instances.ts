@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
+import { collect } from '../collect.ts';
 import { roles, type Role } from '../../schema/control.ts';
 import type { CliCommand, Flags } from '../command.ts';
 import { CliError, exitCodes } from '../exit.ts';
@@ -134,8 +135,6 @@ creation. Exit code 1 where it was undone.
     return exitCodes.ok;
   },
 };
-
-const collect = (value: string, before: string[] = []): string[] => [...before, value];
 
 /** What an earlier call left. */
 const kept = (path: string, name: string): CredentialsFile | undefined => {

@@ -1,4 +1,5 @@
 /** Rebuilding from the archive, and letting the log go on afterwards. */
+import { collect } from '../collect.ts';
 import type { CliCommand, Flags } from '../command.ts';
 import { CliError, exitCodes } from '../exit.ts';
 import { printJson } from '../print.ts';
@@ -23,8 +24,6 @@ interface RebuildFlags extends Flags {
   readonly keyFile?: string[];
   readonly checkpoint?: string[];
 }
-
-const collect = (value: string, before: string[] = []): string[] => [...before, value];
 
 export const rebuild: CliCommand<RebuildFlags> = {
   usage: 'rebuild [approve]',

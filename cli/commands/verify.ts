@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { collect } from '../collect.ts';
 import { describeProblem, type VerificationReport } from '../../domain/verify/report.ts';
 import type { CliCommand, CommandContext } from '../command.ts';
 import { CliError, exitCodes } from '../exit.ts';
@@ -88,8 +89,6 @@ const keepingCheckpoint = (files: LogFiles): LogFiles & { readonly checkpoint: U
     },
   };
 };
-
-const collect = (value: string, before: string[] = []): string[] => [...before, value];
 
 const read = (path: string, { cwd }: CommandContext): Uint8Array => {
   try {

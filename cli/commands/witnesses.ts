@@ -1,4 +1,5 @@
 /** The witnesses of the instance: which there are, how far they have come, and setting them. */
+import { collect } from '../collect.ts';
 import type { CliCommand, Flags } from '../command.ts';
 import { CliError, exitCodes } from '../exit.ts';
 import { printJson } from '../print.ts';
@@ -65,8 +66,6 @@ interface ConfigureFlags extends Flags {
   readonly within: string;
   readonly none?: boolean;
 }
-
-const collect = (value: string, before: string[] = []): string[] => [...before, value];
 
 const parsed = (text: string): { vkey: string; url: string } => {
   const [vkey, url, ...rest] = text.trim().split(/\s+/);

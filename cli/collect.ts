@@ -1,0 +1,2 @@
+/** For an option that may be repeated: all its values, in order. */
+export const collect = (value: string, before: string[] = []): string[] => [...before, value];
